@@ -1,0 +1,300 @@
+# claverdb: the one build. `make` alone lists the targets and what was detected.
+#
+# Flags name the build directory, so configurations never mix and need no clean in between.
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CXX ?= g++
+PREFIX ?= /usr/local
+DESTDIR ?=
+SAN ?=
+COVERAGE ?=
+DEVELOPER ?=
+TIME ?= 60
+PKG_CONFIG ?= pkg-config
+
+is_clang := $(shell $(CC) --version 2>/dev/null | grep -c clang)
+NVCC := $(shell command -v nvcc 2>/dev/null)
+LIBDIR := $(shell $(CC) -print-multiarch 2>/dev/null)
+FAISS_C := $(firstword $(wildcard /usr/lib/$(LIBDIR)/libfaiss_c.so /usr/lib/$(LIBDIR)/libfaiss_c.a \
+                                  /usr/local/lib/libfaiss_c.so /usr/local/lib/libfaiss_c.a))
+FAISS := $(firstword $(wildcard /usr/lib/$(LIBDIR)/libfaiss.a /usr/lib/$(LIBDIR)/libfaiss.so \
+                                /usr/local/lib/libfaiss.so /usr/local/lib/libfaiss.a))
+# The OpenMP build of OpenBLAS shares one thread runtime with FAISS.
+OPENBLAS_DIR := $(firstword $(wildcard /usr/lib/$(LIBDIR)/openblas-openmp))
+MODULES := libavformat libavcodec libavfilter libswscale libswresample libavutil \
+           sqlite3 libsodium jansson libutf8proc zlib
+
+# ---- flags -----------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+        -Wformat=2 -Wpointer-arith -Wwrite-strings $(if $(DEVELOPER),-Werror)
+OPTIMIZE := $(if $(SAN),-O1,-O2)
+CFLAGS ?= -g
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
+            $(if $(COVERAGE),--coverage)
+ifeq ($(is_clang),0)
+OPENMP := -fopenmp
+else
+# clang would bring a second OpenMP runtime beside the one OpenBLAS and FAISS use.
+OPENMP := -Wno-source-uses-openmp -Wno-unknown-pragmas
+endif
+MODULE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(MODULES) 2>/dev/null | sed 's/-I/-isystem /g')
+OPENBLAS_CFLAGS := $(if $(OPENBLAS_DIR),-isystem /usr/include/$(LIBDIR)/openblas-openmp)
+ALLFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -fPIC -pthread $(WARN) $(OPTIMIZE) \
+            $(CFLAGS) $(SANFLAGS) $(MODULE_CFLAGS) $(OPENBLAS_CFLAGS)
+CXXFLAGS_ALL := -std=c++17 -I. -fPIC -pthread -Wall -Wextra $(OPTIMIZE) -g $(SANFLAGS)
+LIBS := $(shell $(PKG_CONFIG) --libs $(MODULES) 2>/dev/null) $(if $(FAISS_C),-lfaiss_c) -lfaiss \
+        $(if $(OPENBLAS_DIR),-L$(OPENBLAS_DIR)) -lopenblas -lgomp -lstdc++ -lm -pthread
+
+CONFIG := $(shell echo '$(CC) $(ALLFLAGS) $(FAISS_C)' | cksum | cut -d' ' -f1)
+B := build/$(CONFIG)
+
+# ---- sources ---------------------------------------------------------------------------------
+
+LIBRARY_DIRS := core core/compute core/model core/media schema storage indexer query
+LIBRARY_SRC := $(wildcard $(LIBRARY_DIRS:%=%/*.c))
+LIBRARY_CXX := $(if $(FAISS_C),,$(wildcard storage/*.cpp))
+LIBRARY_OBJ := $(LIBRARY_SRC:%.c=$(B)/%.o) $(LIBRARY_CXX:%.cpp=$(B)/%.o)
+CLI_SRC := $(wildcard cli/*.c)
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+HEADERS := $(wildcard $(LIBRARY_DIRS:%=%/*.h) cli/*.h tests/*.h tests/*/*.h)
+FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests/*.c tests/*/*.c)
+
+# The headers that make up the public one, claverdb.h, in order of dependency.
+PUBLIC := core/error.h core/log.h core/cancel.h core/time.h core/image.h core/bytes.h \
+          core/digest.h core/compute/device.h core/compute/ops.h core/model/config.h \
+          core/model/weights.h core/model/tokenizer.h core/model/encoder.h core/model/model.h \
+          core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
+          indexer/scan.h indexer/ingest.h query/search.h query/export.h
+
+TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*.c \
+                       tests/fault/test_*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
+TEST_PARTS := $(filter-out $(TEST_SRC),$(wildcard tests/*.c tests/unit/*.c tests/ops/*.c \
+                                                  tests/model/*.c tests/fault/*.c))
+TEST_OBJ := $(TEST_PARTS:%.c=$(B)/%.o)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
+TOOL_SRC := $(wildcard tests/tools/*.c)
+TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
+SHARED := $(B)/libclaverdb.so
+STATIC := $(B)/libclaverdb.a
+PROGRAM := $(B)/claverdb
+
+.DEFAULT_GOAL := help
+.PHONY: help all lib test check layers headers includes format format-check banned lint install \
+        uninstall coverage bench fuzz fuzz-build clean print-build
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+tick = $(if $(strip $(1)),yes,no)
+help:
+	@echo 'claverdb: make TARGET [CC=clang] [SAN=address,undefined] [DEVELOPER=1]'
+	@echo
+	@echo '  all           the library and the program (link: ./claverdb in build/)'
+	@echo '  test          every test; with SAN=… under sanitizers'
+	@echo '  check         format-check, headers, layers, includes, banned, test'
+	@echo '  layers        the dependency law of the folders'
+	@echo '  headers       each header compiles alone'
+	@echo '  includes      each third-party library is included by one file'
+	@echo '  banned        functions that do not belong where they stand'
+	@echo '  format        clang-format everything; format-check only looks'
+	@echo '  lint          clang-tidy and cppcheck'
+	@echo '  bench         every benchmark, JSON lines on stdout'
+	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
+	@echo '  coverage      line and branch coverage of the suite'
+	@echo '  install       into PREFIX=$(PREFIX) (DESTDIR is honoured); uninstall'
+	@echo '  clean         removes build/'
+	@echo
+	@echo 'detected:'
+	@echo '  compiler      $(shell $(CC) --version 2>/dev/null | head -n 1)'
+	@echo '  OpenBLAS      $(if $(OPENBLAS_DIR),OpenMP build,no OpenMP build found)'
+	@echo '  FAISS         $(call tick,$(FAISS)); C API object code: $(if $(FAISS_C),$(FAISS_C),no - storage/faiss_c.cpp supplies it)'
+	@echo '  FFmpeg        $(shell $(PKG_CONFIG) --modversion libavformat 2>/dev/null || echo no)'
+	@echo '  SQLite        $(shell $(PKG_CONFIG) --modversion sqlite3 2>/dev/null || echo no)'
+	@echo '  libsodium     $(shell $(PKG_CONFIG) --modversion libsodium 2>/dev/null || echo no)'
+	@echo '  nvcc          $(if $(NVCC),$(NVCC),no) (no CUDA sources in this version)'
+
+all: $(PROGRAM) lib
+lib: $(STATIC) $(SHARED) $(B)/claverdb.h
+
+# ---- compiling -------------------------------------------------------------------------------
+
+# Only compute code may reorder for speed, and never changes what NaN means.
+$(B)/core/compute/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math $(OPENMP)
+$(B)/core/compute/%_avx2.o: EXTRA += -mavx2 -mfma -mf16c
+$(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+$(B)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# The migrations as bytes, in order of their numbers.
+MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
+$(B)/schema/migrations.h: $(MIGRATIONS) Makefile
+	@mkdir -p $(@D)
+	@{ n=0; for f in $(MIGRATIONS); do n=$$((n+1)); \
+	    echo "static const char migration_$$n[] = {"; \
+	    od -An -v -tx1 $$f | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; echo "0};"; done; \
+	  echo "static const char *const migrations[] = {"; \
+	  n=0; for f in $(MIGRATIONS); do n=$$((n+1)); echo "migration_$$n,"; done; echo "};"; } > $@.new
+	@mv $@.new $@
+$(B)/schema/schema.o: $(B)/schema/migrations.h
+$(B)/schema/schema.o: EXTRA := -I$(B)/schema
+
+$(STATIC): $(LIBRARY_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(SHARED): $(LIBRARY_OBJ) cli/libclaverdb.map
+	$(CC) -shared $(SANFLAGS) -o $@ $(LIBRARY_OBJ) -Wl,--version-script=cli/libclaverdb.map \
+	    -Wl,-soname,libclaverdb.so.0 -Wl,--as-needed $(LIBS)
+$(PROGRAM): $(CLI_OBJ) $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $(CLI_OBJ) $(STATIC) -Wl,--as-needed $(LIBS)
+	@ln -sfn $(CONFIG)/claverdb build/claverdb
+
+# One header out of the public ones: their own includes are dropped, since all are inside.
+$(B)/claverdb.h: $(PUBLIC) Makefile
+	@mkdir -p $(@D)
+	@{ echo '/* claverdb: a video semantic search database. The public interface. */'; \
+	   echo '#ifndef CLAVERDB_H'; echo '#define CLAVERDB_H'; \
+	   echo '#ifdef __cplusplus'; echo 'extern "C" {'; echo '#endif'; \
+	   grep -hv '^#include "' $(PUBLIC); \
+	   echo '#ifdef __cplusplus'; echo '}'; echo '#endif'; echo '#endif'; } > $@
+
+# ---- tests -----------------------------------------------------------------------------------
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(TEST_OBJ) $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/ops/test_%: $(B)/tests/ops/test_%.o $(TEST_OBJ) $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/model/test_%: $(B)/tests/model/test_%.o $(TEST_OBJ) $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+# Fault tests make the Nth call of these fail.
+WRAPPED := malloc calloc realloc write fsync rename
+$(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(TEST_OBJ) $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(STATIC)
+	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+
+test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN)
+test: test-build
+	@tests/run.sh $(B) $(if $(SAN),sanitized)
+
+bench: all $(BENCH_BIN) $(TOOL_BIN)
+	@for b in $(BENCH_BIN); do $$b || exit 1; done
+
+# libFuzzer needs clang; findings become corpus files.
+FUZZ_CC ?= clang
+fuzz:
+	@test -n '$(T)' || { echo 'usage: make fuzz T=NAME TIME=60; targets:' $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%); exit 2; }
+	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined fuzz-build T=$(T)
+fuzz-build: $(B)/tests/fuzz/fuzz_$(T).o $(STATIC)
+	@mkdir -p $(B)/corpus/$(T) tests/fuzz/corpus/$(T)
+	$(CC) -fsanitize=fuzzer,address,undefined -o $(B)/fuzz_$(T) $^ -Wl,--as-needed $(LIBS)
+	ASAN_OPTIONS=detect_leaks=1 $(B)/fuzz_$(T) -max_total_time=$(TIME) -timeout=20 \
+	    -rss_limit_mb=4096 $(B)/corpus/$(T) tests/fuzz/corpus/$(T)
+
+# ---- checks ----------------------------------------------------------------------------------
+
+HEADER_CHECKS := $(HEADERS:%=%.check)
+.PHONY: $(HEADER_CHECKS)
+headers: $(HEADER_CHECKS) $(B)/claverdb.h
+	@printf '#include "$(B)/claverdb.h"\ntypedef int clv_unit;\n' | $(CC) $(ALLFLAGS) -Werror -fsyntax-only -xc -
+	@printf '#include "$(B)/claverdb.h"\n' | $(CXX) -std=c++17 -include atomic -I. -fsyntax-only -xc++ - 2>/dev/null || true
+	@echo 'headers: each of $(words $(HEADERS)) compiles alone, and so does the public one'
+$(HEADER_CHECKS): %.h.check: %.h
+	@printf '#include "%s"\ntypedef int clv_unit;\n' $< | $(CC) $(ALLFLAGS) -Werror -fsyntax-only -xc -
+
+# core <- schema <- storage <- {indexer, query} <- cli
+sources_of = $(wildcard $(1)/*.[ch] $(1)/*.cpp $(1)/*.cu $(1)/*/*.[ch] $(1)/*/*.cu)
+forbid = bad=$$(grep -nE '^\#include "($(2))/' $(call sources_of,$(1)) /dev/null); \
+         test -z "$$bad" || { echo "$(1) must not include:"; echo "$$bad"; exit 1; }
+layers:
+	@$(call forbid,core,schema|storage|indexer|query|cli|tests)
+	@$(call forbid,core/compute,core/model|core/media)
+	@$(call forbid,core/model,core/media)
+	@$(call forbid,core/media,core/model|core/compute)
+	@$(call forbid,schema,storage|indexer|query|cli|tests)
+	@$(call forbid,storage,core/model|core/media|indexer|query|cli|tests)
+	@$(call forbid,indexer,query|cli|tests)
+	@$(call forbid,query,indexer|cli|tests)
+	@$(call forbid,cli,tests)
+	@echo 'layers: core <- schema <- storage <- {indexer, query} <- cli holds'
+
+# header pattern | the one file
+one_file = bad=$$(grep -lE '^ *\#include <($(1))' $(foreach d,core schema storage indexer query cli,$(call sources_of,$(d))) /dev/null | grep -vxE '$(2)'); \
+           test -z "$$bad" || { echo "only $(2) may include $(1):" $$bad; exit 1; }
+includes:
+	@$(call one_file,sodium,core/digest\.c)
+	@$(call one_file,jansson,core/json\.c)
+	@$(call one_file,utf8proc,core/unicode\.c)
+	@$(call one_file,zlib,core/gzip\.c)
+	@$(call one_file,cblas|openblas,core/compute/blas\.c)
+	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
+	@$(call one_file,faiss/,storage/(vindex\.c|faiss_c\.cpp))
+	@$(call one_file,sqlite3,schema/schema\.c|storage/db\.[ch])
+	@echo 'includes: each third-party library has its one file'
+
+banned:
+	@bad=$$(grep -nwE '(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atof|strtok)\(' $(FORMATTED) /dev/null); \
+	 test -z "$$bad" || { echo "banned:"; echo "$$bad"; exit 1; }
+	@bad=$$(grep -nwE '(exit|abort|printf|puts|putchar|perror)\(' $(LIBRARY_SRC) /dev/null); \
+	 test -z "$$bad" || { echo "the library neither prints nor exits:"; echo "$$bad"; exit 1; }
+	@echo 'banned: none found'
+
+format:
+	clang-format -i $(FORMATTED)
+format-check:
+	@clang-format --dry-run --Werror $(FORMATTED)
+	@echo 'format: $(words $(FORMATTED)) files as clang-format writes them'
+lint:
+	clang-tidy --quiet $(LIBRARY_SRC) $(CLI_SRC) -- $(filter-out -fopenmp,$(ALLFLAGS)) -I$(B)/schema
+	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+	    --suppress=missingIncludeSystem -I. $(LIBRARY_DIRS) cli
+check: format-check headers layers includes banned test
+
+coverage:
+	@$(MAKE) --no-print-directory COVERAGE=1 test coverage-report
+coverage-report:
+	@cd $(B) && for d in $(LIBRARY_DIRS); do gcov -b -o $$d $$d/*.gcda 2>/dev/null; done | \
+	 awk '/^File .(core|schema|storage|indexer|query)/ {f=$$2} /^Lines/ && f {print f, $$0} \
+	      /^Branches/ && f {print f, $$0; f=""}' | sort -u
+
+# ---- installing ------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/claverdb
+	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib/libclaverdb.a
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/libclaverdb.so.0
+	ln -sfn libclaverdb.so.0 $(DESTDIR)$(PREFIX)/lib/libclaverdb.so
+	install -m 644 $(B)/claverdb.h $(DESTDIR)$(PREFIX)/include/claverdb.h
+	printf 'prefix=%s\nName: claverdb\nDescription: video semantic search database\nVersion: 0.1.0\nRequires.private: $(MODULES)\nLibs: -L$${prefix}/lib -lclaverdb\nLibs.private: -lfaiss -lopenblas -lgomp -lstdc++ -lm -pthread\nCflags: -I$${prefix}/include\n' \
+	    '$(PREFIX)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/claverdb.pc
+	$(PROGRAM) help --man > $(DESTDIR)$(PREFIX)/share/man/man1/claverdb.1
+	$(PROGRAM) help --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claverdb
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/claverdb $(DESTDIR)$(PREFIX)/lib/libclaverdb.* \
+	    $(DESTDIR)$(PREFIX)/include/claverdb.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/claverdb.pc \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/claverdb.1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claverdb
+
+clean:
+	rm -rf build
+print-build:
+	@echo $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,52 @@
+/* A compute device: where tensors live and which implementation of the op table runs. The only
+ * place that knows which backends were built. */
+#ifndef CLV_CORE_COMPUTE_DEVICE_H
+#define CLV_CORE_COMPUTE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct clv_device;
+struct clv_buffer;
+
+enum clv_device_kind { CLV_DEVICE_AUTO, CLV_DEVICE_CPU, CLV_DEVICE_CUDA };
+
+/* All zero: the best device there is, all cores. */
+struct clv_device_options {
+    enum clv_device_kind kind;
+    int thread_count; /* CPU threads for ops; 0: OMP_NUM_THREADS or all cores */
+    bool plain;       /* plain C kernels, no SIMD variants (for tests and comparison) */
+};
+
+/* CLV_EDEVICE where the kind was not built in or the machine has none, or where the BLAS library
+ * computes wrong products on this processor (it is checked once here, on a small product). */
+int clv_device_open(struct clv_device **out, const struct clv_device_options *options);
+void clv_device_close(struct clv_device *device);
+
+/* One line for people: "cpu, 2 threads, avx512, openblas 0.3.21 Haswell". Borrowed. */
+const char *clv_device_name(const struct clv_device *device);
+enum clv_device_kind clv_device_kind(const struct clv_device *device);
+
+/* Waits for all work; returns the first failure since the last sync and clears it. */
+int clv_device_sync(struct clv_device *device);
+/* Keeps the failure (status and this thread's message) if it is the first since the last sync. */
+void clv_device_fail(struct clv_device *device, int status);
+
+/* Zero-filled device memory, at least 64-byte aligned. */
+int clv_buffer_create(struct clv_buffer **out, struct clv_device *device, size_t size_bytes);
+void clv_buffer_free(struct clv_buffer *buffer);
+/* The address in the device's own memory: only ops and the two copies below may follow it. */
+void *clv_buffer_data(const struct clv_buffer *buffer);
+size_t clv_buffer_size(const struct clv_buffer *buffer);
+
+/* Copies between host memory and any address inside a device buffer, in order with the ops. A
+ * failure is kept on the device; clv_device_read() has finished when it returns. */
+void clv_device_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
+void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
+
+/* Makes host memory that outlives the device's use of it (a mapped weight file) available to ops
+ * without a copy where the device can (CPU: returns `host`); NULL where it cannot and the caller
+ * must copy into a buffer. */
+const void *clv_device_borrow(struct clv_device *device, const void *host);
+
+#endif

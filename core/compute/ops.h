@@ -1,0 +1,148 @@
+/* The ops: everything the model computes, over fp32 tensors in device memory.
+ *
+ * Model code is straight-line calls of these functions. They return nothing: a failure is kept on
+ * the device and returned by clv_device_sync(). Shapes are checked here once for every backend;
+ * a mismatch is a bug and asserted. Each function forwards to the backend's table (ops_table.h).
+ *
+ * Letters: F frames, B sequences in a batch, T frames of a window, L tokens of a frame (class
+ * token first), N = T*L, W width, E embedding size, R side of the square input, P patches a frame.
+ * Host index arrays are read before the call returns. */
+#ifndef CLV_CORE_COMPUTE_OPS_H
+#define CLV_CORE_COMPUTE_OPS_H
+
+#include "core/compute/device.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A row-major view of device memory: row r starts at data + r * stride (in elements). */
+struct clv_tensor {
+    float *data;
+    int rows;
+    int cols;
+    ptrdiff_t stride;
+};
+
+/* A view of `rows` x `cols` contiguous elements. */
+static inline struct clv_tensor clv_tensor(float *data, int rows, int cols)
+{
+    return (struct clv_tensor){data, rows, cols, cols};
+}
+
+/* Rows [first, first + count) of `tensor`. */
+static inline struct clv_tensor clv_tensor_rows(struct clv_tensor tensor, int first, int count)
+{
+    tensor.data += first * tensor.stride;
+    tensor.rows = count;
+    return tensor;
+}
+
+/* Columns [first, first + count) of `tensor`. */
+static inline struct clv_tensor clv_tensor_cols(struct clv_tensor tensor, int first, int count)
+{
+    tensor.data += first;
+    tensor.cols = count;
+    return tensor;
+}
+
+enum clv_activation {
+    CLV_ACTIVATION_NONE,
+    CLV_ACTIVATION_QUICK_GELU, /* x * sigmoid(1.702 x), CLIP's */
+    CLV_ACTIVATION_GELU,       /* x * Phi(x), exact, OpenCLIP's */
+};
+
+/* How a linear layer's weight is stored in the checkpoint. */
+enum clv_weight_layout {
+    CLV_WEIGHT_OUT_IN, /* [out, in], as torch.nn.Linear: y = x W^T */
+    CLV_WEIGHT_IN_OUT, /* [in, out], as CLIP's proj: y = x W */
+};
+
+/* A linear layer's weight as the backend wants it. Filled by clv_weight_prepare(); its fields
+ * belong to the backend. */
+struct clv_weight {
+    int in_cols;
+    int out_cols;
+    enum clv_weight_layout layout;
+    const void *data;
+    ptrdiff_t stride;
+    struct clv_buffer *owned; /* NULL where `data` is borrowed from the source */
+};
+
+/* Prepares the weight `source` (device memory, in `layout`) for clv_linear(). The CPU's fp32 form
+ * borrows `source`, which must outlive `out`; other forms own a packed copy. */
+void clv_weight_prepare(struct clv_device *device, struct clv_weight *out, struct clv_tensor source,
+                        enum clv_weight_layout layout);
+void clv_weight_release(struct clv_weight *weight);
+
+/* out [rows, out_cols] = activation(x [rows, in_cols] W + bias) + residual. `bias` [out_cols] and
+ * `residual` [rows, out_cols] may have data NULL; residual may be `out` itself. */
+void clv_linear(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                const struct clv_weight *weight, const float *bias, enum clv_activation activation,
+                struct clv_tensor residual);
+
+/* A tensor argument that is not there. */
+#define CLV_NO_TENSOR ((struct clv_tensor){NULL, 0, 0, 0})
+
+/* Layer norm over each row, eps 1e-5 (torch.nn.LayerNorm); out may be x. */
+void clv_layer_norm(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                    const float *weight, const float *bias);
+
+/* out [F*P, 3*patch*patch] gathers the patches of frames [F, 3*R*R] (planes R, G, B), patches row
+ * by row, each laid out as the columns of conv1.weight viewed as [W, 3*patch*patch]. */
+void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
+                 int side, int patch);
+
+/* out [F*L, W]: row 0 of each frame is class_embedding + position[0], row 1+p is patches[f*P+p] +
+ * position[1+p]. position [L, W]. */
+void clv_frame_embed(struct clv_device *device, struct clv_tensor out, struct clv_tensor patches,
+                     const float *class_embedding, struct clv_tensor position);
+
+/* out [B*T*L, W]: frame slot indices[b*T+t] of `frames` [slots*L, W], plus temporal[t] to each of
+ * its L rows; temporal [T, W] may be CLV_NO_TENSOR. `indices` is host memory of B*T. */
+void clv_window_embed(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
+                      const int32_t *indices, int frame_count, int token_count,
+                      struct clv_tensor temporal);
+
+/* out [rows, W] = table[ids[i]] + position[i - start of its sequence]. Host `ids` [rows], host
+ * `starts` [count+1], rows of sequence s being [starts[s], starts[s+1]). */
+void clv_token_embed(struct clv_device *device, struct clv_tensor out, struct clv_tensor table,
+                     struct clv_tensor position, const int32_t *ids, const int32_t *starts,
+                     int count);
+
+/* out [count, W] = x[indices[i]]; host `indices`. */
+void clv_gather_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                     const int32_t *indices);
+
+/* Copies rows; out and x do not overlap. */
+void clv_copy(struct clv_device *device, struct clv_tensor out, struct clv_tensor x);
+
+enum clv_mask {
+    CLV_MASK_NONE,   /* every query sees every key of its sequence */
+    CLV_MASK_CAUSAL, /* query i sees keys 0..i */
+    CLV_MASK_KMT,    /* itself, and every token of every other frame (claver.md 1.2) */
+    CLV_MASK_KMCT,   /* itself, and every token of earlier frames */
+};
+
+/* Which rows attend to which. Sequences lie one after another in k and v. */
+struct clv_attention {
+    enum clv_mask mask;
+    int head_count;        /* cols / head_count is the head's width */
+    int sequence_count;    /* B */
+    int token_count;       /* L, for KMT and KMCT: a frame's rows within a sequence */
+    const int32_t *starts; /* host [B+1]: first row of each sequence in k and v */
+    /* Host [q.rows]: for each row of q, its row in k; ascending. NULL: q has all rows of k. */
+    const int32_t *query_rows;
+};
+
+/* Multi-head scaled dot-product attention, out [q.rows, W]; q [q.rows, W], k and v [rows, W],
+ * scale 1/sqrt(head width). Softmax is streamed: no score or mask array of the sequence's square
+ * exists. out must not overlap the inputs. */
+void clv_attention(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
+                   struct clv_tensor k, struct clv_tensor v, const struct clv_attention *attention);
+
+/* out [B, E] = mean over T of the unit vectors of x [B*T, E]; not re-normalised (claver.md 1.1).
+ * A zero row stays zero. */
+void clv_unit_mean(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                   int frame_count);
+
+#endif

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Runs every test of a build and adds the results up.
+#   tests/run.sh BUILD [sanitized]
+# A test prints lines "ok NAME", "FAIL NAME…" or "SKIP NAME: reason". A program that ends in any
+# other way than exit 0 or 1 after such lines, or that ran nothing, is a failure of its own.
+# With CLV_RESULTS set, "PASSED FAILED SKIPPED" goes into that file.
+set -u
+build=$1
+mode=${2:-plain}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export CLAVERDB="$PWD/$build/claverdb" CLV_BUILD="$PWD/$build" CLV_TEST_MODE="$mode"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+
+run() {
+    name=$1
+    shift
+    timeout "${CLV_TEST_TIMEOUT:-600}" "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    oks=$(grep -c '^ok ' "$log")
+    fails=$(grep -c '^FAIL ' "$log")
+    skips=$(grep -c '^SKIP ' "$log")
+    if [ "$status" -ne 0 ] && [ "$fails" -eq 0 ]; then
+        echo "FAIL $name: exit status $status" >>"$log"
+        fails=1
+    elif [ $((oks + fails + skips)) -eq 0 ]; then
+        echo "FAIL $name: ran no test" >>"$log"
+        fails=1
+    fi
+    passed=$((passed + oks)) failed=$((failed + fails)) skipped=$((skipped + skips))
+    grep '^SKIP ' "$log"
+    if [ "$fails" -gt 0 ]; then
+        cat "$log"
+        echo "---- $name: $oks passed, $fails FAILED, $skips skipped"
+    else
+        echo "$name: $oks passed, $skips skipped"
+    fi
+}
+
+for source in tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*.c tests/fault/test_*.c; do
+    [ -e "$source" ] || continue
+    run "${source%.c}" "$build/${source%.c}"
+done
+for source in tests/fuzz/fuzz_*.c; do
+    [ -e "$source" ] || continue
+    name=${source#tests/fuzz/fuzz_}
+    run "${source%.c}" "$build/${source%.c}" "tests/fuzz/corpus/${name%.c}"
+done
+for script in tests/cli/*.sh; do
+    case $script in tests/cli/lib.sh | 'tests/cli/*.sh') continue ;; esac
+    run "$script" sh "$script"
+done
+
+[ -z "${CLV_RESULTS:-}" ] || echo "$passed $failed $skipped" >"$CLV_RESULTS"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
