@@ -1,0 +1,231 @@
+/* jansson behind claverdb's names. struct clv_json is never defined: a pointer to one is a json_t
+ * pointer. */
+#include "core/json.h"
+
+#include "core/error.h"
+#include "core/unicode.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+static json_t *inner(const struct clv_json *value)
+{
+    return (json_t *)(uintptr_t)value;
+}
+
+static struct clv_json *outer(json_t *value)
+{
+    return (struct clv_json *)value;
+}
+
+int clv_json_parse(struct clv_json **out, const char *text, size_t size_bytes, const char *name)
+{
+    json_error_t error;
+    json_t *value = json_loadb(text, size_bytes,
+                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    *out = outer(value);
+    if (value)
+        return CLV_OK;
+    if (json_error_code(&error) == json_error_out_of_memory)
+        return clv_fail_memory("JSON");
+    return clv_fail(CLV_ECORRUPT, "'%s' is not valid JSON: line %d: %s", name, error.line,
+                    error.text);
+}
+
+void clv_json_free(struct clv_json *value)
+{
+    json_decref(inner(value));
+}
+
+enum clv_json_kind clv_json_kind(const struct clv_json *value)
+{
+    if (!value)
+        return CLV_JSON_NONE;
+    switch (json_typeof(inner(value))) {
+    case JSON_NULL:
+        return CLV_JSON_NULL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return CLV_JSON_BOOL;
+    case JSON_INTEGER:
+        return CLV_JSON_INTEGER;
+    case JSON_REAL:
+        return CLV_JSON_REAL;
+    case JSON_STRING:
+        return CLV_JSON_STRING;
+    case JSON_ARRAY:
+        return CLV_JSON_ARRAY;
+    case JSON_OBJECT:
+        return CLV_JSON_OBJECT;
+    }
+    return CLV_JSON_NONE;
+}
+
+size_t clv_json_count(const struct clv_json *value)
+{
+    if (json_is_object(inner(value)))
+        return json_object_size(inner(value));
+    return json_is_array(inner(value)) ? json_array_size(inner(value)) : 0;
+}
+
+const struct clv_json *clv_json_get(const struct clv_json *object, const char *key)
+{
+    return outer(json_object_get(inner(object), key));
+}
+
+const struct clv_json *clv_json_at(const struct clv_json *array, size_t index)
+{
+    return outer(json_array_get(inner(array), index));
+}
+
+int64_t clv_json_integer(const struct clv_json *value, int64_t fallback)
+{
+    return json_is_integer(inner(value)) ? json_integer_value(inner(value)) : fallback;
+}
+
+double clv_json_number(const struct clv_json *value, double fallback)
+{
+    return json_is_number(inner(value)) ? json_number_value(inner(value)) : fallback;
+}
+
+bool clv_json_bool(const struct clv_json *value, bool fallback)
+{
+    return json_is_boolean(inner(value)) ? json_is_true(inner(value)) : fallback;
+}
+
+const char *clv_json_string(const struct clv_json *value, size_t *size_out, const char *fallback)
+{
+    bool is_string = json_is_string(inner(value));
+    const char *text = is_string ? json_string_value(inner(value)) : fallback;
+    if (size_out)
+        *size_out = is_string ? json_string_length(inner(value)) : fallback ? strlen(fallback) : 0;
+    return text;
+}
+
+int clv_json_members(const struct clv_json *object, clv_json_each *each, void *payload)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(inner(object), key, value)
+    {
+        int status = each(key, outer(value), payload);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+struct clv_json *clv_json_object(void)
+{
+    return outer(json_object());
+}
+
+struct clv_json *clv_json_array(void)
+{
+    return outer(json_array());
+}
+
+/* A value that could not be made, or put, leaves a member clv_json_write() recognises: jansson
+ * accepts a NULL value with an error and changes nothing, so the count tells. */
+static const char lost_key[] = "\x01out of memory";
+
+void clv_json_put(struct clv_json *object, const char *key, struct clv_json *value)
+{
+    if (!object) {
+        clv_json_free(value);
+        return;
+    }
+    if (json_object_set_new_nocheck(inner(object), key, inner(value)) != 0)
+        (void)json_object_set_new_nocheck(inner(object), lost_key, json_null());
+}
+
+/* A JSON string of `text`, invalid bytes replaced. */
+static json_t *string_of(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value)
+        return value;
+    struct clv_bytes valid = {0};
+    size_t size = strlen(text);
+    for (size_t at = 0; at < size;) {
+        uint32_t code_point;
+        size_t taken = clv_unicode_decode(&code_point, text + at, size - at);
+        if (taken)
+            clv_bytes_add(&valid, text + at, taken);
+        else
+            clv_bytes_text(&valid, "\xef\xbf\xbd");
+        at += taken ? taken : 1;
+    }
+    if (valid.status == CLV_OK && valid.data)
+        value = json_string(valid.data);
+    clv_bytes_release(&valid);
+    return value;
+}
+
+void clv_json_put_string(struct clv_json *object, const char *key, const char *text)
+{
+    clv_json_put(object, key, outer(string_of(text)));
+}
+
+void clv_json_put_integer(struct clv_json *object, const char *key, int64_t value)
+{
+    clv_json_put(object, key, outer(json_integer(value)));
+}
+
+void clv_json_put_number(struct clv_json *object, const char *key, double value)
+{
+    clv_json_put(object, key, outer(isfinite(value) ? json_real(value) : json_null()));
+}
+
+void clv_json_put_bool(struct clv_json *object, const char *key, bool value)
+{
+    clv_json_put(object, key, outer(json_boolean(value)));
+}
+
+void clv_json_append(struct clv_json *array, struct clv_json *value)
+{
+    if (!array)
+        clv_json_free(value);
+    else if (json_array_append_new(inner(array), inner(value)) != 0)
+        (void)json_array_append_new(inner(array), json_string_nocheck(lost_key));
+}
+
+void clv_json_append_string(struct clv_json *array, const char *text)
+{
+    clv_json_append(array, outer(string_of(text)));
+}
+
+void clv_json_append_integer(struct clv_json *array, int64_t value)
+{
+    clv_json_append(array, outer(json_integer(value)));
+}
+
+void clv_json_append_number(struct clv_json *array, double value)
+{
+    clv_json_append(array, outer(isfinite(value) ? json_real(value) : json_null()));
+}
+
+static int write_piece(const char *data, size_t size_bytes, void *payload)
+{
+    struct clv_bytes *out = payload;
+    clv_bytes_add(out, data, size_bytes);
+    return out->status == CLV_OK ? 0 : -1;
+}
+
+int clv_json_write(struct clv_bytes *out, const struct clv_json *value, bool pretty)
+{
+    if (out->status != CLV_OK)
+        return out->status;
+    if (!value)
+        return out->status = clv_fail_memory("JSON");
+    /* 9 significant digits tell every float apart. */
+    size_t flags =
+        JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (pretty ? (size_t)JSON_INDENT(2) : JSON_COMPACT);
+    size_t start = out->size_bytes;
+    if (json_dump_callback(inner(value), write_piece, out, flags) != 0)
+        return out->status = clv_fail_memory("JSON");
+    if (memmem(out->data + start, out->size_bytes - start, "\\u0001out of memory", 19))
+        return out->status = clv_fail_memory("JSON");
+    return CLV_OK;
+}

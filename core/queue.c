@@ -1,0 +1,85 @@
+/* A ring of pointers behind one mutex and two conditions. */
+#include "core/queue.h"
+
+#include "core/error.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct clv_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t has_item;
+    pthread_cond_t has_room;
+    void **items;
+    int capacity, first, count;
+    bool is_closed;
+};
+
+int clv_queue_create(struct clv_queue **out, int capacity)
+{
+    *out = NULL;
+    struct clv_queue *queue = calloc(1, sizeof *queue);
+    void **items = calloc((size_t)capacity, sizeof *items);
+    if (!queue || !items) {
+        free(queue);
+        free(items);
+        return clv_fail_memory("a queue");
+    }
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_cond_init(&queue->has_item, NULL);
+    pthread_cond_init(&queue->has_room, NULL);
+    queue->items = items;
+    queue->capacity = capacity;
+    *out = queue;
+    return CLV_OK;
+}
+
+bool clv_queue_push(struct clv_queue *queue, void *item)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->count == queue->capacity && !queue->is_closed)
+        pthread_cond_wait(&queue->has_room, &queue->lock);
+    bool taken = !queue->is_closed;
+    if (taken) {
+        queue->items[(queue->first + queue->count++) % queue->capacity] = item;
+        pthread_cond_signal(&queue->has_item);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return taken;
+}
+
+void *clv_queue_pop(struct clv_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->count == 0 && !queue->is_closed)
+        pthread_cond_wait(&queue->has_item, &queue->lock);
+    void *item = NULL;
+    if (queue->count > 0) {
+        item = queue->items[queue->first];
+        queue->first = (queue->first + 1) % queue->capacity;
+        queue->count--;
+        pthread_cond_signal(&queue->has_room);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return item;
+}
+
+void clv_queue_close(struct clv_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->is_closed = true;
+    pthread_cond_broadcast(&queue->has_item);
+    pthread_cond_broadcast(&queue->has_room);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void clv_queue_free(struct clv_queue *queue)
+{
+    if (!queue)
+        return;
+    pthread_cond_destroy(&queue->has_room);
+    pthread_cond_destroy(&queue->has_item);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue->items);
+    free(queue);
+}
