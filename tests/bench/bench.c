@@ -1,0 +1,131 @@
+/* Timing and JSON lines for the benchmarks. */
+#include "tests/bench/bench.h"
+
+#include "core/bytes.h"
+#include "core/clock.h"
+#include "core/compute/ops.h"
+#include "core/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+void bench_begin(struct bench *bench, const char *name, const char *case_name)
+{
+    *bench = (struct bench){.run_min = 5, .seconds_goal = 1.0, .line = clv_json_object()};
+    clv_json_put_string(bench->line, "bench", name);
+    clv_json_put_string(bench->line, "case", case_name);
+}
+
+void bench_sample(struct bench *bench, double seconds)
+{
+    if (bench->count < BENCH_RUN_MAX)
+        bench->seconds[bench->count++] = seconds;
+    bench->total_s += seconds;
+}
+
+bool bench_next(struct bench *bench)
+{
+    double now = clv_clock_seconds();
+    if (bench->started > 0) {
+        if (bench->is_warm)
+            bench_sample(bench, now - bench->started);
+        bench->is_warm = true;
+    }
+    if (bench->count >= BENCH_RUN_MAX ||
+        (bench->count >= bench->run_min && bench->total_s >= bench->seconds_goal))
+        return false;
+    bench->started = clv_clock_seconds();
+    return true;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_percentile(struct bench *bench, double percent)
+{
+    if (bench->count == 0)
+        return 0.0;
+    qsort(bench->seconds, (size_t)bench->count, sizeof *bench->seconds, by_value);
+    int index = (int)(percent / 100.0 * (bench->count - 1) + 0.5);
+    return bench->seconds[index];
+}
+
+double bench_min(struct bench *bench)
+{
+    return bench_percentile(bench, 0.0);
+}
+
+double bench_median(struct bench *bench)
+{
+    return bench_percentile(bench, 50.0);
+}
+
+void bench_number(struct bench *bench, const char *key, double value)
+{
+    clv_json_put_number(bench->line, key, value);
+}
+
+void bench_text(struct bench *bench, const char *key, const char *value)
+{
+    clv_json_put_string(bench->line, key, value);
+}
+
+void bench_end(struct bench *bench)
+{
+    if (bench->count > 0) {
+        bench_number(bench, "seconds_min", bench_min(bench));
+        bench_number(bench, "seconds_median", bench_median(bench));
+        clv_json_put_integer(bench->line, "runs", bench->count);
+    }
+    struct clv_bytes text = {0};
+    if (clv_json_write(&text, bench->line, false) == 0)
+        printf("%s\n", text.data);
+    fflush(stdout);
+    clv_bytes_release(&text);
+    clv_json_free(bench->line);
+    bench->line = NULL;
+}
+
+double bench_peak_mib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024.0;
+}
+
+double bench_sgemm_peak(struct clv_device *device, int side)
+{
+    size_t elements = (size_t)side * (size_t)side;
+    struct clv_buffer *buffer = NULL;
+    if (clv_buffer_create(&buffer, device, 3 * elements * sizeof(float)) != 0)
+        return 0.0;
+    float *data = clv_buffer_data(buffer);
+    float *host = malloc(2 * elements * sizeof(float));
+    for (size_t i = 0; host && i < 2 * elements; i++)
+        host[i] = (float)(i % 17) * 0.1f - 0.8f;
+    if (host)
+        clv_device_write(device, data, host, 2 * elements * sizeof(float));
+    free(host);
+    struct clv_tensor a = clv_tensor(data, side, side);
+    struct clv_tensor b = clv_tensor(data + elements, side, side);
+    struct clv_tensor c = clv_tensor(data + 2 * elements, side, side);
+    struct clv_weight weight;
+    clv_weight_prepare(device, &weight, b, CLV_WEIGHT_OUT_IN);
+    double best = 1e30;
+    for (int run = 0; run < 6; run++) {
+        double started = clv_clock_seconds();
+        clv_linear(device, c, a, &weight, NULL, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+        if (clv_device_sync(device) != 0)
+            break;
+        double seconds = clv_clock_seconds() - started;
+        if (run > 0 && seconds < best)
+            best = seconds;
+    }
+    clv_weight_release(&weight);
+    clv_buffer_free(buffer);
+    return 2e-9 * (double)side * side * side / best;
+}
