@@ -41,4 +41,27 @@ void clv_model_release(struct clv_model *model);
 int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *encoder, float *out,
                            int *cut_count_out, const char *const *texts, int count);
 
+/* What `claverdb model info` says of a model beyond `model->config`. */
+struct clv_model_facts {
+    int64_t parameter_count;
+    int64_t vision_parameter_count;   /* visual.*, the temporal branch left out */
+    int64_t temporal_parameter_count; /* names with "temporal_" in them */
+    int64_t text_parameter_count;     /* the rest, logit_scale included */
+    int tensor_count;                 /* of the model's own */
+    int ignored_tensor_count;         /* in the file, but no part of the model */
+    int64_t file_bytes;               /* 0: the placeholder, which is no file */
+    const char *dtype;                /* "f32", "f16", "bf16", "f64" or "mixed" */
+    const char *mask;                 /* "KMT", "KMCT" or "none" */
+    const char *resize;               /* as in the metadata: "bicubic" or "bilinear" */
+    const char *activation;           /* as in the metadata: "quick_gelu" or "gelu" */
+    int tokenizer_size;               /* ids; 0 where no vocabulary was found */
+    double frame_gmacs;               /* spatial branch, one frame (1 MAC: one multiply-add) */
+    double window_gmacs;              /* temporal branch, one window, class tokens wanted only */
+    double text_gmacs;                /* text branch, one text of full context length */
+    char digest_text[CLV_DIGEST_TEXT_SIZE];
+};
+
+/* Metadata is read with clv_weights_metadata_at(model->weights, …). */
+int clv_model_facts(struct clv_model_facts *out, const struct clv_model *model);
+
 #endif
