@@ -111,7 +111,8 @@ char *clv_base64(const void *data, size_t size_bytes)
         clv_fail_memory("base64 text");
         return NULL;
     }
-    return sodium_bin2base64(text, room, data, size_bytes, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(text, room, data, size_bytes, sodium_base64_VARIANT_ORIGINAL);
+    return text;
 }
 
 void clv_random_bytes(void *out, size_t size_bytes)
