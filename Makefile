@@ -213,7 +213,7 @@ HEADER_CHECKS := $(HEADERS:%=%.check)
 .PHONY: $(HEADER_CHECKS)
 headers: $(HEADER_CHECKS) $(B)/claverdb.h
 	@printf '#include "$(B)/claverdb.h"\ntypedef int clv_unit;\n' | $(CC) $(ALLFLAGS) -Werror -fsyntax-only -xc -
-	@printf '#include "$(B)/claverdb.h"\n' | $(CXX) -std=c++17 -include atomic -I. -fsyntax-only -xc++ - 2>/dev/null || true
+	@printf '#include "$(B)/claverdb.h"\n' | $(CXX) -std=c++17 -Wall -Wextra -Werror -I. -fsyntax-only -xc++ -
 	@echo 'headers: each of $(words $(HEADERS)) compiles alone, and so does the public one'
 $(HEADER_CHECKS): %.h.check: %.h
 	@printf '#include "%s"\ntypedef int clv_unit;\n' $< | $(CC) $(ALLFLAGS) -Werror -fsyntax-only -xc -

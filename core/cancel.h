@@ -2,23 +2,22 @@
 #ifndef CLV_CORE_CANCEL_H
 #define CLV_CORE_CANCEL_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct clv_cancel {
-    atomic_int requested;
+    int requested; /* touched only through the functions below */
 };
 
 static inline void clv_cancel_request(struct clv_cancel *cancel)
 {
-    atomic_store(&cancel->requested, 1);
+    __atomic_store_n(&cancel->requested, 1, __ATOMIC_SEQ_CST);
 }
 
 /* NULL means: never cancelled. */
 static inline bool clv_cancelled(struct clv_cancel *cancel)
 {
-    return cancel != NULL && atomic_load(&cancel->requested) != 0;
+    return cancel != NULL && __atomic_load_n(&cancel->requested, __ATOMIC_SEQ_CST) != 0;
 }
 
 #endif

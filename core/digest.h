@@ -13,7 +13,7 @@
 
 /* Incremental digest; caller-owned, nothing to release. */
 struct clv_digest {
-    _Alignas(64) unsigned char state[384];
+    unsigned char state[384] __attribute__((aligned(64)));
 };
 void clv_digest_init(struct clv_digest *digest);
 void clv_digest_add(struct clv_digest *digest, const void *data, size_t size_bytes);
