@@ -54,6 +54,7 @@ B := build/$(CONFIG)
 
 # ---- sources ---------------------------------------------------------------------------------
 
+VERSION := $(shell sed -n 's/^\#define CLV_VERSION "\(.*\)"/\1/p' core/version.h)
 LIBRARY_DIRS := core core/compute core/model core/media schema storage indexer query
 LIBRARY_SRC := $(wildcard $(LIBRARY_DIRS:%=%/*.c))
 LIBRARY_CXX := $(if $(FAISS_C),,$(wildcard storage/*.cpp))
@@ -64,10 +65,10 @@ HEADERS := $(wildcard $(LIBRARY_DIRS:%=%/*.h) cli/*.h tests/*.h tests/*/*.h)
 FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests/*.c tests/*/*.c)
 
 # The headers that make up the public one, claverdb.h, in order of dependency.
-PUBLIC := core/error.h core/log.h core/cancel.h core/time.h core/image.h core/bytes.h \
-          core/digest.h core/compute/device.h core/compute/ops.h core/model/config.h \
-          core/model/weights.h core/model/tokenizer.h core/model/encoder.h core/model/model.h \
-          core/model/compare.h \
+PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
+          core/image.h core/bytes.h core/unicode.h core/json.h core/file.h core/digest.h \
+          core/compute/device.h core/compute/ops.h core/model/config.h core/model/weights.h \
+          core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
           indexer/scan.h indexer/ingest.h query/search.h query/export.h
 
@@ -232,6 +233,8 @@ layers:
 	@$(call forbid,indexer,query|cli|tests)
 	@$(call forbid,query,indexer|cli|tests)
 	@$(call forbid,cli,tests)
+	@bad=$$(grep -nE '^\#include "' cli/*.[ch] | grep -vE '"cli/|"($(shell echo '$(PUBLIC)' | tr -s ' ' '|'))"'); \
+	 test -z "$$bad" || { echo 'cli may include what is in the public header only:'; echo "$$bad"; exit 1; }
 	@echo 'layers: core <- schema <- storage <- {indexer, query} <- cli holds'
 
 # header pattern | the one file
@@ -283,7 +286,7 @@ install: all
 	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/libclaverdb.so.0
 	ln -sfn libclaverdb.so.0 $(DESTDIR)$(PREFIX)/lib/libclaverdb.so
 	install -m 644 $(B)/claverdb.h $(DESTDIR)$(PREFIX)/include/claverdb.h
-	printf 'prefix=%s\nName: claverdb\nDescription: video semantic search database\nVersion: 0.1.0\nRequires.private: $(MODULES)\nLibs: -L$${prefix}/lib -lclaverdb\nLibs.private: -lfaiss -lopenblas -lgomp -lstdc++ -lm -pthread\nCflags: -I$${prefix}/include\n' \
+	printf 'prefix=%s\nName: claverdb\nDescription: video semantic search database\nVersion: $(VERSION)\nRequires.private: $(MODULES)\nLibs: -L$${prefix}/lib -lclaverdb\nLibs.private: -lfaiss -lopenblas -lgomp -lstdc++ -lm -pthread\nCflags: -I$${prefix}/include\n' \
 	    '$(PREFIX)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/claverdb.pc
 	$(PROGRAM) help --man > $(DESTDIR)$(PREFIX)/share/man/man1/claverdb.1
 	$(PROGRAM) help --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claverdb

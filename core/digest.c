@@ -121,3 +121,8 @@ void clv_random_bytes(void *out, size_t size_bytes)
         clv_log(CLV_LOG_WARNING, "libsodium cannot start; its portable code is used");
     randombytes_buf(out, size_bytes);
 }
+
+const char *clv_digest_version(void)
+{
+    return "libsodium " SODIUM_VERSION_STRING;
+}

@@ -34,4 +34,7 @@ char *clv_base64(const void *data, size_t size_bytes);
 
 void clv_random_bytes(void *out, size_t size_bytes);
 
+/* "libsodium 1.0.18", for `--version`. */
+const char *clv_digest_version(void);
+
 #endif

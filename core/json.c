@@ -229,3 +229,8 @@ int clv_json_write(struct clv_bytes *out, const struct clv_json *value, bool pre
         return out->status = clv_fail_memory("JSON");
     return CLV_OK;
 }
+
+const char *clv_json_version(void)
+{
+    return "jansson " JANSSON_VERSION;
+}

@@ -67,4 +67,7 @@ void clv_json_append_number(struct clv_json *array, double value);
 /* Appends the text of `value` to `out`: on one line, or indented by two where `pretty`. */
 int clv_json_write(struct clv_bytes *out, const struct clv_json *value, bool pretty);
 
+/* "jansson 2.14", for `--version`. */
+const char *clv_json_version(void);
+
 #endif
