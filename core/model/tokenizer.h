@@ -28,5 +28,9 @@ int32_t clv_tokenizer_end_id(const struct clv_tokenizer *tokenizer);
  * says so. `text` need not be valid UTF-8. Thread-safe on one tokenizer. */
 int clv_tokenizer_encode(const struct clv_tokenizer *tokenizer, int32_t *ids_out, int *count_out,
                          bool *cut_out, const char *text, int context_length);
+/* As above for text that may hold NULs. */
+int clv_tokenizer_encode_bytes(const struct clv_tokenizer *tokenizer, int32_t *ids_out,
+                               int *count_out, bool *cut_out, const char *text, size_t size_bytes,
+                               int context_length);
 
 #endif
