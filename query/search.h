@@ -20,7 +20,7 @@ struct clv_search_options {
     int64_t to_ms;      /* 0: no end */
     double score_min;   /* lowest cosine that counts */
     bool has_score_min;
-    int64_t gap_ms; /* neighbouring hits this close are one moment [half a segment] */
+    int64_t gap_ms; /* hits this close are neighbours [half a segment]; negative: they must touch */
     bool exact;     /* scan every vector */
     struct clv_cancel *cancel;
 };
@@ -47,10 +47,15 @@ struct clv_search_result {
     double encode_s, search_s;
 };
 
-/* Runs the query against the segments of `model_id`. The encoder may be NULL where the text is in
- * the store's prompt cache and there is no `like`: it is created through `model` and `device` only
- * when needed. CLV_EINVAL for a query that is empty or whose `like` makes no sense, CLV_ENOTFOUND
- * where `like` names no file. Fewer moments than asked for means there are no more. */
+/* Runs the query against the segments of `model_id`. An encoder is made through `model` and
+ * `device` only when needed (not for a text in the store's prompt cache), and with only the branch
+ * needed; with `device` NULL so is a device. CLV_EINVAL for a query that is empty or whose `like`
+ * makes no sense, CLV_ENOTFOUND where `like` names no file. Fewer moments than asked for means
+ * there are no more.
+ *
+ * Hits that touch and score within half a standard deviation (of what this footage scores for the
+ * query) of a moment's best belong to it; see query/moments.h. A segment counts for the range
+ * [from_ms, to_ms) where half of it, or of the range, is shared; moments are cut to the range. */
 int clv_search_run(struct clv_search_result *out, struct clv_store *store,
                    const struct clv_model *model, struct clv_device *device, int64_t model_id,
                    const struct clv_search_options *options);
