@@ -13,8 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct clv_opt no_opts[] = {{.name = NULL}};
-static const char no_defaults[1];
+struct settings {
+    bool clips_only;
+};
+
+static const struct settings defaults = {0};
+static const struct clv_opt opts[] = {
+    {.name = "clips-only",
+     .kind = CLV_OPT_BOOL,
+     .offset = offsetof(struct settings, clips_only),
+     .help = "only make the clips"},
+    {.name = NULL},
+};
 
 /* Paths of the demonstration, all inside `directory`. */
 struct demo {
@@ -204,7 +214,7 @@ static int run(const struct clv_cli *cli)
     say(&demo, "Filming %d short clips of %d scenes, two takes each, in %s\n",
         clv_film_count() * CLV_FILM_TAKES, clv_film_count(), demo.clips);
     status = film(&demo);
-    if (status != CLV_OK)
+    if (status != CLV_OK || ((const struct settings *)cli->settings)->clips_only)
         goto done;
     const char *const index[] = {"index", demo.clips, "--db", demo.database, NULL};
     const char *const index_model[] = {"index",   demo.clips,       "--db", demo.database,
@@ -234,7 +244,8 @@ const struct clv_command clv_command_demo = {
     .example = "claverdb demo\n"
                "claverdb demo /tmp/demo --model vit-b-32.safetensors",
     .operand_max = 1,
-    .opts = no_opts,
-    .defaults = no_defaults,
+    .opts = opts,
+    .settings_size = sizeof(struct settings),
+    .defaults = &defaults,
     .run = run,
 };

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "indexer/ingest.h"
+#include "indexer/scan.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -301,12 +302,38 @@ static int index_paths(struct clv_session *session, struct state *state,
     return totals.failed_count > 0 ? CLV_EXIT_UNREAD : CLV_EXIT_OK;
 }
 
+/* A dry run where there is no database, which makes none: everything is new. */
+static int list_new(const struct clv_cli *cli)
+{
+    struct clv_scan scan = {0};
+    struct state state = {.cli = cli, .dry_run = true};
+    int status = clv_scan_paths(&scan, cli->operands, cli->operand_count, cli->cancel);
+    struct clv_ingest_progress totals = {
+        .event = CLV_INGEST_INDEXED, .detail = "", .file_count = scan.count};
+    for (int i = 0; i < scan.count && status == CLV_OK; i++) {
+        totals.path = scan.files[i].path;
+        totals.indexed_count++;
+        print_file(&state, &totals);
+    }
+    clv_scan_release(&scan);
+    if (status != CLV_OK)
+        return status;
+    if (cli->flags.json)
+        return print_summary_json(&totals, true, false);
+    print_summary(&totals, true);
+    return CLV_OK;
+}
+
 static int run(const struct clv_cli *cli)
 {
     const struct settings *settings = cli->settings;
     struct clv_session session = {0};
     struct state state = {.cli = cli, .dry_run = settings->dry_run};
     int status = clv_session_open_store(&session, cli, !settings->dry_run);
+    if (status == CLV_ENOTFOUND && settings->dry_run) {
+        status = list_new(cli);
+        goto done;
+    }
     if (status == CLV_OK)
         status = clv_session_open_model(&session);
     if (status == CLV_OK)
@@ -316,6 +343,7 @@ static int run(const struct clv_cli *cli)
             settings->dry_run ? clv_session_find_model(&session) : clv_session_put_model(&session);
     if (status == CLV_OK)
         status = index_paths(&session, &state, settings);
+done:
     clv_bytes_release(&state.failures);
     clv_session_release(&session);
     return status;
