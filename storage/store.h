@@ -21,6 +21,7 @@ struct clv_store_options {
     bool create;         /* make the directory and catalog where there is none */
     bool read_only;      /* search never writes the catalog (it may refresh a cache file) */
     int busy_timeout_ms; /* 0: 10000 */
+    int64_t flat_max;    /* up to this many segments a vector index is exact; 0: 50000 */
 };
 
 /* CLV_ENOTFOUND where there is no database and none is to be made; CLV_EVERSION where a newer
@@ -42,7 +43,11 @@ struct clv_model_row {
     int64_t segment_count;
 };
 
-/* Finds the model by digest, dim and frame_count or adds it; sets row->id. */
+/* The longest vector a store takes. */
+#define CLV_STORE_DIM_MAX 65536
+
+/* Finds the model by digest, dim and frame_count or adds it; sets row->id. Name and path become
+ * those given. On a read-only store CLV_ENOTFOUND where it is not there yet. */
 int clv_store_model_put(struct clv_store *store, struct clv_model_row *row);
 typedef int clv_store_model_each(const struct clv_model_row *row, void *payload);
 int clv_store_models(struct clv_store *store, clv_store_model_each *each, void *payload);
@@ -131,7 +136,7 @@ struct clv_hit {
     int64_t end_ticks;
     int32_t shot;
     float norm;
-    float score; /* exact cosine with the stored fp16 vector */
+    float score; /* product with the stored fp16 vector: the cosine but for its rounding */
 };
 
 struct clv_search_filter {
@@ -191,6 +196,7 @@ int clv_store_index_kind(struct clv_store *store, int64_t model_id, char out[64]
 
 /* *value_out is NULL where the key is absent; the caller frees. */
 int clv_store_setting_get(struct clv_store *store, char **value_out, const char *key);
+/* A NULL value removes the key. */
 int clv_store_setting_put(struct clv_store *store, const char *key, const char *value);
 
 /* Unit text vectors by model and exact text. CLV_ENOTFOUND where it is not cached. Putting is best
