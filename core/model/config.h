@@ -22,7 +22,7 @@ struct clv_tower {
 
 struct clv_model_config {
     struct clv_tower vision;
-    struct clv_tower temporal; /* layer_count 0: plain CLIP, no temporal branch */
+    struct clv_tower temporal; /* width 0: plain CLIP, no temporal branch */
     struct clv_tower text;
     int embed_dim;  /* E */
     int image_side; /* R */

@@ -20,6 +20,7 @@ struct clv_weights;
 struct clv_encoder_options {
     bool no_vision;       /* load the text branch only */
     bool no_text;         /* load the visual branch only */
+    bool all_tokens;      /* keep all tokens of a frame where windows need only the class token */
     int slot_count;       /* frames whose tokens are kept [frame_count] */
     int frame_batch_max;  /* frames a pass [8] */
     int window_batch_max; /* windows a pass [1] */
@@ -45,14 +46,17 @@ int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const 
 struct clv_window_outputs {
     float *vectors;        /* [count, E] mean of unit frame features, not re-normalised */
     float *frame_features; /* [count, T, E] before normalisation */
-    float *patch_tokens;   /* [count, T, L-1, W]; asking for it computes the whole last block */
+    float *patch_tokens;   /* [count, T, L-1, W]; asking for it computes the whole last block.
+                            * CLV_EINVAL where the slots keep no patch tokens */
 };
 
 /* Temporal branch over windows of T slots each: slots [count, T]. */
 int clv_encoder_windows(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
                         const int32_t *slots, int count);
 
-/* The tokens of one slot [L, W] as clv_encoder_frames() left them. */
+/* Tokens a slot keeps: L, or 1 (the class token) where no temporal block follows. */
+int clv_encoder_slot_token_count(const struct clv_encoder *encoder);
+/* The tokens of one slot [slot token count, W] as clv_encoder_frames() left them. */
 int clv_encoder_frame_tokens(struct clv_encoder *encoder, float *out, int32_t slot);
 
 /* Text branch: `ids` packed, text i being ids[starts[i] .. starts[i+1]) up to and with its end

@@ -73,8 +73,8 @@ int clv_weights_save(const char *path, const struct clv_weight_entry *entries, s
                      const struct clv_weight_metadata *metadata, size_t metadata_count);
 
 /* The model's identity: BLAKE2b over every tensor's name, type, shape and bytes in order of name,
- * and over the metadata that changes results (mask, pixel_mean, pixel_std, resize, activation).
- * Other metadata and the order of the file do not matter. */
+ * and over the metadata that changes results (mask, pixel_mean, pixel_std, resize, activation,
+ * heads). Other metadata and the order of the file do not matter. */
 int clv_weights_digest(uint8_t out[CLV_DIGEST_BYTES], const struct clv_weights *weights);
 
 #endif

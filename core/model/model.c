@@ -1,0 +1,210 @@
+/* A model as callers hold it: file, config, vocabulary and identity together. */
+#include "core/model/model.h"
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/model/digest_cache.h"
+#include "core/model/params.h"
+#include "core/model/placeholder.h"
+#include "core/model/weights.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Opens the first of the usual vocabulary files in the directory of `path`; CLV_OK with *out NULL
+ * where there is none. */
+static int open_vocabulary_beside(struct clv_tokenizer **out, const char *path)
+{
+    static const char *const names[] = {"bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt",
+                                        "vocab.json", "tokenizer.json"};
+    *out = NULL;
+    size_t size = (size_t)(clv_path_base(path) - path);
+    char *directory = size ? strndup(path, size) : strdup(".");
+    if (!directory)
+        return clv_fail_memory("a path");
+    int status = CLV_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == CLV_OK && !*out; i++) {
+        char *file = clv_path_join(directory, names[i]);
+        if (!file)
+            status = CLV_ENOMEM;
+        else if (clv_file_exists(file))
+            status = clv_tokenizer_open(out, file);
+        free(file);
+    }
+    free(directory);
+    return status;
+}
+
+static int open_vocabulary(struct clv_model *model, const char *path, const char *vocabulary_path)
+{
+    int status;
+    if (vocabulary_path)
+        status = clv_tokenizer_open(&model->tokenizer, vocabulary_path);
+    else
+        status = open_vocabulary_beside(&model->tokenizer, path);
+    /* A weight file may be a link into another directory. */
+    if (status == CLV_OK && !model->tokenizer)
+        status = open_vocabulary_beside(&model->tokenizer, model->path);
+    if (status != CLV_OK || !model->tokenizer)
+        return status;
+    int size = clv_tokenizer_size(model->tokenizer);
+    if (size == model->config.vocabulary_size)
+        return CLV_OK;
+    return clv_fail(CLV_EINVAL, "the vocabulary of '%s' has %d tokens, the model %d", path, size,
+                    model->config.vocabulary_size);
+}
+
+/* Checks the tensors against the table; says what the file holds beyond it. */
+static int check_tensors(const struct clv_model *model)
+{
+    struct clv_params params;
+    int ignored_count = 0;
+    int status = clv_params_init(&params, &model->config);
+    if (status == CLV_OK)
+        status = clv_params_check(&params, model->weights, &ignored_count);
+    if (status == CLV_OK && ignored_count)
+        clv_log(CLV_LOG_INFO, "'%s': %d tensors are no part of the model and ignored",
+                clv_weights_path(model->weights), ignored_count);
+    clv_params_release(&params);
+    return status;
+}
+
+static int settle_frame_count(struct clv_model_config *config, int frame_count)
+{
+    if (frame_count == 0 || frame_count == config->frame_count)
+        return CLV_OK;
+    if (config->temporal.width)
+        return clv_fail(CLV_EINVAL, "the model takes %d frames a window, not %d",
+                        config->frame_count, frame_count);
+    config->frame_count = frame_count;
+    return clv_config_check(config);
+}
+
+int clv_model_open(struct clv_model *out, const char *path, const struct clv_model_options *options)
+{
+    static const struct clv_model_options defaults;
+    struct clv_model model = {0};
+    *out = model;
+    if (!options)
+        options = &defaults;
+    int status = clv_weights_open(&model.weights, path);
+    if (status == CLV_OK)
+        status = clv_path_absolute(&model.path, path);
+    if (status == CLV_OK)
+        status = clv_config_infer(&model.config, model.weights);
+    if (status == CLV_OK)
+        status = settle_frame_count(&model.config, options->frame_count);
+    if (status == CLV_OK)
+        status = check_tensors(&model);
+    if (status == CLV_OK)
+        status = open_vocabulary(&model, path, options->vocabulary_path);
+    if (status == CLV_OK)
+        status = clv_digest_cache_weights(model.digest, model.weights, model.path);
+    if (status == CLV_OK)
+        *out = model;
+    else
+        clv_model_release(&model);
+    return status;
+}
+
+int clv_model_open_placeholder(struct clv_model *out)
+{
+    struct clv_model model = {.is_placeholder = true};
+    *out = (struct clv_model){0};
+    int status = clv_placeholder_weights(&model.weights);
+    if (status == CLV_OK)
+        status = clv_config_infer(&model.config, model.weights);
+    if (status == CLV_OK)
+        status = check_tensors(&model);
+    if (status == CLV_OK)
+        status = clv_tokenizer_open_text(&model.tokenizer, "", 0, clv_weights_path(model.weights));
+    if (status == CLV_OK && clv_tokenizer_size(model.tokenizer) != model.config.vocabulary_size)
+        status = clv_fail(CLV_ERR, "the placeholder's vocabulary has %d tokens instead of %d",
+                          clv_tokenizer_size(model.tokenizer), model.config.vocabulary_size);
+    if (status == CLV_OK)
+        status = clv_weights_digest(model.digest, model.weights);
+    if (status == CLV_OK && !(model.path = strdup(clv_weights_path(model.weights))))
+        status = clv_fail_memory("a path");
+    if (status == CLV_OK)
+        *out = model;
+    else
+        clv_model_release(&model);
+    return status;
+}
+
+void clv_model_release(struct clv_model *model)
+{
+    if (!model)
+        return;
+    clv_tokenizer_close(model->tokenizer);
+    clv_weights_close(model->weights);
+    free(model->path);
+    *model = (struct clv_model){0};
+}
+
+/* Scales each row to unit length; a zero row stays zero. */
+static void normalize_rows(float *rows, int count, int width)
+{
+    for (int i = 0; i < count; i++) {
+        float *row = rows + (size_t)i * (size_t)width;
+        double sum = 0;
+        for (int k = 0; k < width; k++)
+            sum += (double)row[k] * row[k];
+        double scale = sum > 0 ? 1 / sqrt(sum) : 0;
+        for (int k = 0; k < width; k++)
+            row[k] = (float)(row[k] * scale);
+    }
+}
+
+/* Packs the texts' ids one after another. */
+static int tokenize(const struct clv_model *model, int32_t *ids, int32_t *starts, int *cut_count,
+                    const char *const *texts, int count)
+{
+    int used = 0;
+    for (int i = 0; i < count; i++) {
+        int length;
+        bool is_cut;
+        int status = clv_tokenizer_encode(model->tokenizer, ids + used, &length, &is_cut, texts[i],
+                                          model->config.context_length);
+        if (status != CLV_OK)
+            return status;
+        starts[i] = used;
+        used += length;
+        *cut_count += is_cut;
+    }
+    starts[count] = used;
+    return CLV_OK;
+}
+
+int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *encoder, float *out,
+                           int *cut_count_out, const char *const *texts, int count)
+{
+    int cut_count = 0;
+    if (cut_count_out)
+        *cut_count_out = 0;
+    if (!model->tokenizer)
+        return clv_fail(CLV_ENOTFOUND,
+                        "'%s' has no vocabulary beside it, so it cannot read text (put "
+                        "bpe_simple_vocab_16e6.txt.gz there)",
+                        model->path);
+    const size_t length = (size_t)model->config.context_length;
+    if (count < 0 || (size_t)count > INT32_MAX / length)
+        return clv_fail(CLV_EINVAL, "%d texts are too many at once", count);
+    int32_t *ids = malloc(((size_t)count * length + 1) * sizeof *ids);
+    int32_t *starts = malloc(((size_t)count + 1) * sizeof *starts);
+    int status = ids && starts ? CLV_OK : clv_fail_memory("the tokens of texts");
+    if (status == CLV_OK)
+        status = tokenize(model, ids, starts, &cut_count, texts, count);
+    if (status == CLV_OK)
+        status = clv_encoder_text(encoder, out, ids, starts, count);
+    if (status == CLV_OK) {
+        normalize_rows(out, count, model->config.embed_dim);
+        if (cut_count_out)
+            *cut_count_out = cut_count;
+    }
+    free(ids);
+    free(starts);
+    return status;
+}

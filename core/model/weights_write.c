@@ -1,0 +1,130 @@
+/* The safetensors writer, and the digest that makes a model's identity. */
+#include "core/bytes.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/model/weights.h"
+#include "core/model/weights_table.h"
+
+#include <string.h>
+
+#define DATA_ALIGNMENT 64
+
+static struct clv_json *integers(const int64_t *values, int count)
+{
+    struct clv_json *array = clv_json_array();
+    for (int i = 0; i < count; i++)
+        clv_json_append_integer(array, values[i]);
+    return array;
+}
+
+/* Adds the entry's member to `header`; *offset moves past its data. */
+static int describe(struct clv_json *header, int64_t *offset, const char *path,
+                    const struct clv_weight_entry *entry)
+{
+    struct clv_weight_entry measured = *entry;
+    if (!clv_weight_entry_measure(&measured) || measured.size_bytes != entry->size_bytes)
+        return clv_fail(CLV_EINVAL,
+                        "cannot write '%s': the size of tensor '%.200s' is not its shape's", path,
+                        entry->name);
+    if (strcmp(entry->name, "__metadata__") == 0 || clv_json_get(header, entry->name))
+        return clv_fail(CLV_EINVAL, "cannot write '%s': tensor '%.200s' is there twice", path,
+                        entry->name);
+    const int64_t offsets[2] = {*offset, *offset + (int64_t)entry->size_bytes};
+    struct clv_json *member = clv_json_object();
+    clv_json_put_string(member, "dtype", clv_dtype_name(entry->dtype));
+    clv_json_put(member, "shape", integers(entry->shape, entry->dimension_count));
+    clv_json_put(member, "data_offsets", integers(offsets, 2));
+    clv_json_put(header, entry->name, member);
+    *offset = offsets[1];
+    return CLV_OK;
+}
+
+/* Length and JSON text, padded with spaces so that the data begins aligned. */
+static int write_header(struct clv_bytes *out, const char *path,
+                        const struct clv_weight_entry *entries, size_t entry_count,
+                        const struct clv_weight_metadata *metadata, size_t metadata_count)
+{
+    int status = CLV_OK;
+    int64_t offset = 0;
+    struct clv_json *header = clv_json_object();
+    if (metadata_count) {
+        struct clv_json *object = clv_json_object();
+        for (size_t i = 0; i < metadata_count; i++)
+            clv_json_put_string(object, metadata[i].key, metadata[i].value);
+        clv_json_put(header, "__metadata__", object);
+    }
+    for (size_t i = 0; i < entry_count && status == CLV_OK; i++)
+        status = describe(header, &offset, path, &entries[i]);
+    clv_bytes_add(out, "\0\0\0\0\0\0\0", 8);
+    if (status == CLV_OK)
+        status = clv_json_write(out, header, false);
+    while (status == CLV_OK && out->status == CLV_OK && out->size_bytes % DATA_ALIGNMENT)
+        clv_bytes_text(out, " ");
+    clv_json_free(header);
+    if (status != CLV_OK || out->status != CLV_OK)
+        return status != CLV_OK ? status : out->status;
+    for (int i = 0; i < 8; i++)
+        out->data[i] = (char)((out->size_bytes - 8) >> (8 * i) & 0xff);
+    return CLV_OK;
+}
+
+int clv_weights_save(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
+                     const struct clv_weight_metadata *metadata, size_t metadata_count)
+{
+    struct clv_bytes header = {0};
+    struct clv_replace replace = {.descriptor = -1};
+    int status = write_header(&header, path, entries, entry_count, metadata, metadata_count);
+    if (status == CLV_OK)
+        status = clv_replace_begin(&replace, path);
+    if (status == CLV_OK)
+        status = clv_replace_write(&replace, header.data, header.size_bytes);
+    for (size_t i = 0; i < entry_count && status == CLV_OK; i++)
+        if (entries[i].size_bytes)
+            status = clv_replace_write(&replace, entries[i].data, entries[i].size_bytes);
+    if (status == CLV_OK)
+        status = clv_replace_commit(&replace);
+    clv_replace_abort(&replace);
+    clv_bytes_release(&header);
+    return status;
+}
+
+static void add_text(struct clv_digest *digest, const char *text)
+{
+    clv_digest_add(digest, text, strlen(text) + 1);
+}
+
+static void add_integer(struct clv_digest *digest, uint64_t value)
+{
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+    clv_digest_add(digest, bytes, sizeof bytes);
+}
+
+int clv_weights_digest(uint8_t out[CLV_DIGEST_BYTES], const struct clv_weights *weights)
+{
+    static const char *const keys[] = {"mask",       "pixel_mean",   "pixel_std", "resize",
+                                       "activation", "vision_heads", "text_heads"};
+    struct clv_digest digest;
+    clv_digest_init(&digest);
+    add_integer(&digest, weights->count);
+    for (size_t i = 0; i < weights->count; i++) {
+        const struct clv_weight_entry *entry = &weights->entries[weights->by_name[i]];
+        add_text(&digest, entry->name);
+        add_text(&digest, clv_dtype_name(entry->dtype));
+        add_integer(&digest, (uint64_t)entry->dimension_count);
+        for (int k = 0; k < entry->dimension_count; k++)
+            add_integer(&digest, (uint64_t)entry->shape[k]);
+        if (entry->size_bytes)
+            clv_digest_add(&digest, entry->data, entry->size_bytes);
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *value = clv_weights_metadata(weights, keys[i]);
+        add_text(&digest, keys[i]);
+        add_integer(&digest, value != NULL);
+        add_text(&digest, value ? value : "");
+    }
+    clv_digest_finish(&digest, out);
+    return CLV_OK;
+}
