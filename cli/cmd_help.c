@@ -79,8 +79,7 @@ const struct clv_command clv_command_help = {
                    "completion, which come from the same tables as this text.",
     .example = "claverdb help search\n"
                "claverdb help --man | man -l -\n"
-               "claverdb help --completion bash > ~/.local/share/bash-completion/completions/"
-               "claverdb",
+               "claverdb help --completion bash > claverdb.bash",
     .operand_max = 2,
     .opts = opts,
     .settings_size = sizeof(struct settings),

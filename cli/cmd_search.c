@@ -44,7 +44,7 @@ static const struct clv_opt opts[] = {
      .kind = CLV_OPT_NUMBER,
      FIELD(min_score),
      .value_name = "X",
-     .minimum = -2,
+     .minimum = -1,
      .maximum = 1,
      .help = "only moments that score at least this (a cosine)"},
     {.name = "from",
@@ -201,7 +201,8 @@ static int run(const struct clv_cli *cli)
                           "nothing in '%s' was indexed with this model; run "
                           "claverdb index first",
                           session.directory);
-    if (status == CLV_OK)
+    /* Without a device named, the library opens one only if the query's vector is not cached. */
+    if (status == CLV_OK && cli->flags.threads > 0)
         status = clv_session_open_device(&session);
     if (status == CLV_OK && settings->in != NULL) {
         glob = clv_session_glob(settings->in);

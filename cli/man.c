@@ -1,23 +1,30 @@
 /* The man page, written from the tables. */
 #include "cli/command.h"
 #include "cli/help.h"
+#include "core/unicode.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Text with what roff would take for its own escaped. */
 static void print_roff(FILE *stream, const char *text)
 {
     bool line_start = true;
-    for (; *text != '\0'; text++) {
+    while (*text != '\0') {
+        uint32_t code_point = 0;
+        size_t size = clv_unicode_decode(&code_point, text, strlen(text));
         if (line_start && (*text == '.' || *text == '\''))
             fputs("\\&", stream);
-        if (*text == '\\')
+        if (size > 1)
+            fprintf(stream, "\\[u%04" PRIX32 "]", code_point);
+        else if (*text == '\\')
             fputs("\\e", stream);
         else if (*text == '-')
             fputs("\\-", stream);
         else
             fputc(*text, stream);
         line_start = *text == '\n';
+        text += size > 1 ? size : 1;
     }
 }
 
