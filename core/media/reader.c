@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/media/decode.h"
+#include "core/media/decoded.h"
 #include "core/media/deinterlace.h"
 #include "core/media/picture.h"
 #include "core/media/scenes.h"
@@ -16,6 +17,9 @@
 
 /* A step back in time longer than this is a new count, not a disorder. */
 #define STEP_BACK_MAX_S 10
+
+/* Faster ones come from headers that confuse the time base with it. */
+#define FRAME_RATE_MAX 960
 
 struct clv_reader {
     char *path;
@@ -42,21 +46,29 @@ static AVRational timebase_of(const struct clv_reader *reader)
     return reader->decode.stream->time_base;
 }
 
+/* Frames per second as the container says; 0/1 where it says none or one that cannot be. */
 static AVRational frame_rate_of(const AVStream *stream)
 {
-    AVRational rate = stream->avg_frame_rate;
-    return rate.num > 0 && rate.den > 0 ? rate : stream->r_frame_rate;
+    const AVRational rates[] = {stream->avg_frame_rate, stream->r_frame_rate};
+    for (size_t i = 0; i < 2; i++)
+        if (rates[i].num > 0 && rates[i].den > 0 && av_q2d(rates[i]) <= FRAME_RATE_MAX)
+            return rates[i];
+    return (AVRational){0, 1};
 }
 
-/* How long `frame` is shown, as far as it says itself; at least a tick. */
+/* How long `frame` is shown, as far as it says itself; at least a tick. Headers that lie about the
+ * frame rate lie here too: then it is as long as the one before. */
 static int64_t duration_of(const struct clv_reader *reader, const AVFrame *frame)
 {
-    AVRational rate = frame_rate_of(reader->decode.stream);
+    AVRational base = timebase_of(reader), rate = frame_rate_of(reader->decode.stream);
+    int64_t least = av_rescale_q(1, (AVRational){1, FRAME_RATE_MAX}, base);
     int64_t ticks = frame->pkt_duration;
-    if (ticks <= 0)
-        ticks = rate.num > 0 && rate.den > 0
-                    ? av_rescale_q(1, av_inv_q(rate), timebase_of(reader))
-                    : av_rescale_q(1, (AVRational){1, 25}, timebase_of(reader));
+    if (ticks <= 0 || ticks < least) {
+        if (reader->has_last && frame->pts > reader->last_ticks)
+            ticks = frame->pts - reader->last_ticks;
+        else
+            ticks = av_rescale_q(1, rate.num > 0 ? av_inv_q(rate) : (AVRational){1, 25}, base);
+    }
     return ticks > 0 ? ticks : 1;
 }
 
@@ -82,9 +94,10 @@ static void stamp(struct clv_reader *reader, AVFrame *frame)
     }
     if (!reader->has_last)
         reader->is_guessed = is_guess;
-    reader->has_last = true;
-    reader->last_ticks = frame->pts = ticks;
+    frame->pts = ticks;
     reader->last_duration = frame->pkt_duration = duration_of(reader, frame);
+    reader->last_ticks = ticks;
+    reader->has_last = true;
 }
 
 /* The next whole picture. */
@@ -174,7 +187,7 @@ static void describe(struct clv_reader *reader)
     else if (stream->duration > 0 &&
              format->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE)
         info->duration_ticks = stream->duration;
-    if (rate.num > 0 && rate.den > 0)
+    if (rate.num > 0)
         info->frame_rate = av_q2d(rate);
     snprintf(info->codec, sizeof info->codec, "%s", avcodec_get_name(stream->codecpar->codec_id));
     snprintf(info->container, sizeof info->container, "%s", format->iformat->name);
@@ -291,6 +304,13 @@ int clv_reader_image(struct clv_reader *reader, const struct clv_image **image_o
     }
     *image_out = &reader->image;
     return CLV_OK;
+}
+
+AVFrame *clv_reader_decoded(struct clv_reader *reader, struct clv_geometry *geometry_out)
+{
+    clv_geometry_of(geometry_out, reader->decode.input.format, reader->decode.stream,
+                    reader->current);
+    return reader->current;
 }
 
 static int start_over(struct clv_reader *reader)
