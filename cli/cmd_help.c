@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/media/reader.h"
+#include "storage/store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,7 +95,9 @@ static int run_version(const struct clv_cli *cli)
     int status = clv_device_open(&device, &options);
     if (status != CLV_OK)
         return status;
-    const char *const lines[] = {clv_device_name(device), clv_media_version(), clv_digest_version(),
+    char store[CLV_STORE_VERSION_SIZE];
+    const char *const lines[] = {clv_device_name(device), clv_media_version(),
+                                 clv_store_version(store), clv_digest_version(),
                                  clv_json_version()};
     enum { LINES = sizeof lines / sizeof lines[0] };
     if (cli->flags.json) {

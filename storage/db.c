@@ -284,3 +284,8 @@ int clv_db_end(struct clv_db *db, int status)
         sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
     return status;
 }
+
+const char *clv_db_version(void)
+{
+    return sqlite3_libversion();
+}

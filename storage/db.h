@@ -56,4 +56,7 @@ int clv_db_begin_write(struct clv_db *db);
 /* Commits where `status` is 0, rolls back otherwise; returns the first failure. */
 int clv_db_end(struct clv_db *db, int status);
 
+/* "3.40.1": of SQLite. */
+const char *clv_db_version(void);
+
 #endif

@@ -33,6 +33,7 @@ int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **out, size_t size_bytes,
 int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
                                    const FaissSearchParameters *parameters, float *distances,
                                    idx_t *labels);
+const char *faiss_get_version();
 }
 
 namespace
@@ -75,6 +76,14 @@ extern "C" {
 const char *faiss_get_last_error()
 {
     return last_error;
+}
+
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
+const char *faiss_get_version()
+{
+    return TEXT(FAISS_VERSION_MAJOR) "." TEXT(FAISS_VERSION_MINOR) "." TEXT(FAISS_VERSION_PATCH);
 }
 
 int faiss_index_factory(FaissIndex **out, int d, const char *description, FaissMetricType metric)

@@ -6,7 +6,9 @@
 #include "schema/schema.h"
 #include "storage/handle.h"
 #include "storage/store_index.h"
+#include "storage/vindex.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -335,4 +337,11 @@ int clv_store_setting_put(struct clv_store *store, const char *key, const char *
     if (value)
         clv_catalog_bind_text(s, 2, value);
     return clv_db_end(store->db, clv_db_run(store->db, s, "store a setting"));
+}
+
+char *clv_store_version(char out[CLV_STORE_VERSION_SIZE])
+{
+    snprintf(out, CLV_STORE_VERSION_SIZE, "SQLite %s, FAISS %s", clv_db_version(),
+             clv_vindex_version());
+    return out;
 }

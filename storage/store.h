@@ -229,4 +229,8 @@ int clv_store_result_moment(struct clv_store *store, char **query_out,
                             struct clv_moment_row **moment_out, int64_t moment_id);
 void clv_moment_rows_free(struct clv_moment_row *rows, int count);
 
+/* "SQLite 3.40.1, FAISS 1.7.3" into `out`, which it returns; for `--version`. */
+#define CLV_STORE_VERSION_SIZE 64
+char *clv_store_version(char out[CLV_STORE_VERSION_SIZE]);
+
 #endif

@@ -33,6 +33,7 @@ int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **out, size_t size_bytes,
 int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
                                    const FaissSearchParameters *parameters, float *distances,
                                    idx_t *labels);
+const char *faiss_get_version(void);
 
 #define TRAINING_PER_LIST 64
 #define PROBE_MIN 16
@@ -411,4 +412,9 @@ int clv_vindex_reconstruct(const struct clv_vindex *index, float *out, int64_t f
 {
     return faiss_Index_reconstruct_n(index->faiss, first, count, out) != 0 ? fail_faiss("read")
                                                                            : CLV_OK;
+}
+
+const char *clv_vindex_version(void)
+{
+    return faiss_get_version();
 }

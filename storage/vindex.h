@@ -67,4 +67,7 @@ int clv_vindex_search(const struct clv_vindex *index, struct clv_vindex_match *m
 int clv_vindex_reconstruct(const struct clv_vindex *index, float *out, int64_t first,
                            int64_t count);
 
+/* "1.7.3": of FAISS. */
+const char *clv_vindex_version(void);
+
 #endif
