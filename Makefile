@@ -131,6 +131,8 @@ lib: $(STATIC) $(SHARED) $(B)/claverdb.h
 $(B)/core/compute/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math $(OPENMP)
 $(B)/core/compute/%_avx2.o: EXTRA += -mavx2 -mfma -mf16c
 $(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
+# Every sampled frame passes through these loops.
+$(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: EXTRA := $(if $(SAN),,-O3)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
