@@ -1,0 +1,31 @@
+/* The formulas of the ops on single numbers, written once for every backend: the plain kernels call
+ * them, the SIMD kernels use their constants, a CUDA backend would include this file. The ops tests
+ * must not: they write their own. */
+#ifndef CLV_CORE_COMPUTE_SCALAR_H
+#define CLV_CORE_COMPUTE_SCALAR_H
+
+#include <math.h>
+
+#ifdef __CUDACC__
+#define CLV_HD __host__ __device__
+#else
+#define CLV_HD
+#endif
+
+#define CLV_QUICK_GELU_SLOPE 1.702f
+#define CLV_LAYER_NORM_EPSILON 1e-5f
+#define CLV_SQRT_HALF 0.70710678118654752f
+
+/* x * sigmoid(1.702 x), as CLIP's QuickGELU. */
+CLV_HD static inline float clv_scalar_quick_gelu(float x)
+{
+    return x / (1.0f + expf(-CLV_QUICK_GELU_SLOPE * x));
+}
+
+/* x * Phi(x) through erfc, which keeps its digits for negative x (torch.nn.GELU, exact). */
+CLV_HD static inline float clv_scalar_gelu(float x)
+{
+    return 0.5f * x * erfcf(-x * CLV_SQRT_HALF);
+}
+
+#endif

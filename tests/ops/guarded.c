@@ -1,0 +1,153 @@
+/* Guarded tensors, and opening each variant of the CPU backend. */
+#include "tests/ops/guarded.h"
+
+#include "tests/t.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PADDING 5 /* unused floats behind each row: odd, so rows are rarely aligned */
+#define MARGIN 67 /* floats before and behind the tensor */
+#define SENTINEL 12345.678f
+
+static struct guarded create(struct clv_device *device, int rows, int cols, float around)
+{
+    struct guarded g = {.device = device, .first = MARGIN};
+    ptrdiff_t stride = cols + PADDING;
+    g.float_count = 2 * MARGIN + (size_t)rows * (size_t)stride;
+    g.host = malloc(g.float_count * sizeof *g.host);
+    if (!g.host || clv_buffer_create(&g.buffer, device, g.float_count * sizeof *g.host) != 0) {
+        printf("FAIL out of memory for a test tensor\n");
+        exit(1);
+    }
+    g.tensor = (struct clv_tensor){(float *)clv_buffer_data(g.buffer) + MARGIN, rows, cols, stride};
+    for (size_t i = 0; i < g.float_count; i++)
+        g.host[i] = around;
+    return g;
+}
+
+struct guarded guarded_input(struct clv_device *device, int rows, int cols, double scale,
+                             uint64_t *seed)
+{
+    struct guarded g = create(device, rows, cols, NAN);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++)
+            *guarded_at(&g, r, c) = (float)(scale * t_normal(seed));
+    guarded_write(&g);
+    return g;
+}
+
+struct guarded guarded_output(struct clv_device *device, int rows, int cols)
+{
+    struct guarded g = create(device, rows, cols, SENTINEL);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++)
+            *guarded_at(&g, r, c) = NAN;
+    guarded_write(&g);
+    return g;
+}
+
+void guarded_free(struct guarded *g)
+{
+    clv_buffer_free(g->buffer);
+    free(g->host);
+    *g = (struct guarded){0};
+}
+
+float *guarded_at(struct guarded *g, int row, int col)
+{
+    return g->host + g->first + row * g->tensor.stride + col;
+}
+
+void guarded_write(struct guarded *g)
+{
+    clv_device_write(g->device, clv_buffer_data(g->buffer), g->host,
+                     g->float_count * sizeof *g->host);
+}
+
+static float *read_all(struct guarded *g)
+{
+    float *now = malloc(g->float_count * sizeof *now);
+    if (!now) {
+        printf("FAIL out of memory for a test tensor\n");
+        exit(1);
+    }
+    clv_device_read(g->device, now, clv_buffer_data(g->buffer), g->float_count * sizeof *now);
+    CHECK_OK(clv_device_sync(g->device));
+    return now;
+}
+
+void guarded_read(struct guarded *g)
+{
+    float *now = read_all(g);
+    size_t touched = 0;
+    for (size_t i = 0; i < g->float_count; i++) {
+        ptrdiff_t at = (ptrdiff_t)i - (ptrdiff_t)g->first;
+        bool is_inside = at >= 0 && at < g->tensor.rows * g->tensor.stride &&
+                         at % g->tensor.stride < g->tensor.cols;
+        if (!is_inside && memcmp(now + i, g->host + i, sizeof *now) != 0)
+            touched++;
+    }
+    CHECK_INT(touched, 0);
+    free(g->host);
+    g->host = now;
+}
+
+void guarded_check_unchanged(struct guarded *g)
+{
+    float *now = read_all(g);
+    CHECK(memcmp(now, g->host, g->float_count * sizeof *now) == 0);
+    free(now);
+}
+
+void guarded_check(struct guarded *g, const double *want, double limit)
+{
+    guarded_read(g);
+    double worst = -1.0;
+    int worst_row = 0, worst_col = 0;
+    for (int r = 0; r < g->tensor.rows; r++)
+        for (int c = 0; c < g->tensor.cols; c++) {
+            double w = want[(size_t)r * (size_t)g->tensor.cols + (size_t)c];
+            double error = fabs(*guarded_at(g, r, c) - w) / (1.0 + fabs(w));
+            if (!(error <= worst)) { /* NaN is the worst of all */
+                worst = error;
+                worst_row = r;
+                worst_col = c;
+            }
+            if (isnan(error))
+                r = g->tensor.rows - 1, c = g->tensor.cols;
+        }
+    if (!(worst <= limit))
+        t_fail(__FILE__, __LINE__, "row %d col %d is %.9g, want %.9g: error %.3g over %.3g",
+               worst_row, worst_col, (double)*guarded_at(g, worst_row, worst_col),
+               want[(size_t)worst_row * (size_t)g->tensor.cols + (size_t)worst_col], worst, limit);
+}
+
+const struct variant variants[3] = {
+    {CLV_VARIANT_PLAIN, "plain"}, {CLV_VARIANT_AVX2, "avx2"}, {CLV_VARIANT_AVX512, "avx512"}};
+
+void variant_begin(const struct variant *variant, const char *format, ...)
+{
+    static char name[200]; /* the harness keeps the pointer */
+    char text[160];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    snprintf(name, sizeof name, "%s (%s)", text, variant->name);
+    t_begin(name);
+}
+
+struct clv_device *variant_open(const struct variant *variant)
+{
+    if (!clv_kernels_find(variant->variant)) {
+        t_skip("this processor has no %s", variant->name);
+        return NULL;
+    }
+    struct clv_device *device = NULL;
+    CHECK_OK(clv_device_open_variant(&device, NULL, variant->variant));
+    return device;
+}

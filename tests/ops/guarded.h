@@ -1,0 +1,54 @@
+/* Tensors for the ops tests: rows wider apart than they are long, a margin before and behind, NaN
+ * in everything an op must not read and a sentinel in everything it must not write. */
+#ifndef CLV_TESTS_OPS_GUARDED_H
+#define CLV_TESTS_OPS_GUARDED_H
+
+#include "core/compute/kernels.h"
+#include "core/compute/ops.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct guarded {
+    struct clv_device *device;
+    struct clv_buffer *buffer;
+    struct clv_tensor tensor; /* in device memory */
+    float *host;              /* the buffer's whole content as last written or read */
+    size_t float_count;
+    size_t first; /* index of the tensor's first element in `host` */
+};
+
+/* Normal values times `scale`, NaN around them. */
+struct guarded guarded_input(struct clv_device *device, int rows, int cols, double scale,
+                             uint64_t *seed);
+/* NaN inside, sentinels around: what an op leaves unwritten shows. */
+struct guarded guarded_output(struct clv_device *device, int rows, int cols);
+void guarded_free(struct guarded *g);
+
+/* Element of the host copy. */
+float *guarded_at(struct guarded *g, int row, int col);
+/* Host copy to the device. */
+void guarded_write(struct guarded *g);
+/* Device to the host copy; checks that nothing around the tensor changed. */
+void guarded_read(struct guarded *g);
+/* Checks that the device still holds the host copy, bit for bit. */
+void guarded_check_unchanged(struct guarded *g);
+
+/* Reads `g` and checks each element against `want` [rows, cols]: at most `limit` times
+ * (1 + |want|) away. Reports the worst element only. */
+void guarded_check(struct guarded *g, const double *want, double limit);
+
+/* The variants under test, one device at a time. */
+struct variant {
+    enum clv_variant variant;
+    const char *name;
+};
+extern const struct variant variants[3];
+/* NULL after a t_skip() where the processor lacks the variant. */
+struct clv_device *variant_open(const struct variant *variant);
+/* Begins the test "name (variant)". */
+void variant_begin(const struct variant *variant, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,412 @@
+/* Attention against a double-precision reference over an explicit mask, and the properties of the
+ * Kronecker masks (claver.md 1.2 and 1.3). */
+#include "core/compute/ops.h"
+#include "tests/ops/guarded.h"
+#include "tests/t.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEQUENCE_MAX 4
+
+struct attention_case {
+    enum clv_mask mask;
+    int heads;
+    int width; /* of a head */
+    int tokens;
+    int lengths[SEQUENCE_MAX]; /* of the sequences; frames, for the Kronecker masks; 0 ends */
+    int query_step;            /* every how many rows is a query; 0: query_rows is NULL */
+};
+
+/* clang-format off */
+static const struct attention_case cases[] = {
+    {CLV_MASK_NONE, 1, 64, 0, {1}, 0},
+    {CLV_MASK_NONE, 12, 64, 0, {50, 50, 50}, 0},
+    {CLV_MASK_NONE, 2, 64, 0, {197}, 0},
+    {CLV_MASK_NONE, 2, 64, 0, {257, 257}, 0},
+    {CLV_MASK_NONE, 1, 80, 0, {577}, 0},
+    {CLV_MASK_NONE, 3, 8, 0, {31, 1, 33, 77}, 0},
+    {CLV_MASK_NONE, 5, 32, 0, {1003}, 0},
+    {CLV_MASK_NONE, 2, 64, 0, {256, 512}, 0},
+    {CLV_MASK_NONE, 1, 1, 0, {33}, 0},
+    {CLV_MASK_NONE, 1, 77, 0, {50, 31}, 7},
+    {CLV_MASK_CAUSAL, 8, 64, 0, {77, 77}, 0},
+    {CLV_MASK_CAUSAL, 8, 64, 0, {5, 1, 77, 13}, 0},
+    {CLV_MASK_CAUSAL, 1, 31, 0, {1003}, 0},
+    {CLV_MASK_CAUSAL, 3, 80, 0, {300, 33}, 5},
+    {CLV_MASK_KMT, 12, 64, 50, {8}, 0},
+    {CLV_MASK_KMT, 12, 64, 50, {8, 8}, 50},
+    {CLV_MASK_KMT, 1, 64, 50, {1}, 0},
+    {CLV_MASK_KMT, 2, 64, 197, {8}, 0},
+    {CLV_MASK_KMT, 2, 64, 257, {3}, 0},
+    {CLV_MASK_KMT, 1, 80, 577, {2}, 577},
+    {CLV_MASK_KMT, 3, 8, 1, {31, 1, 5}, 0},
+    {CLV_MASK_KMT, 1, 33, 5, {7, 3, 1}, 3},
+    {CLV_MASK_KMCT, 12, 64, 50, {8}, 0},
+    {CLV_MASK_KMCT, 12, 64, 50, {8, 8}, 50},
+    {CLV_MASK_KMCT, 1, 64, 50, {1}, 0},
+    {CLV_MASK_KMCT, 2, 64, 197, {8}, 197},
+    {CLV_MASK_KMCT, 2, 32, 257, {3}, 0},
+    {CLV_MASK_KMCT, 3, 8, 1, {77, 1, 5}, 0},
+    {CLV_MASK_KMCT, 1, 31, 10, {26, 3}, 3},
+};
+/* clang-format on */
+
+static const char *const mask_names[] = {"none", "causal", "kmt", "kmct"};
+
+/* A case's tensors, and where its sequences and queries lie. */
+struct setting {
+    struct attention_case c;
+    int32_t starts[SEQUENCE_MAX + 1];
+    int32_t *query_rows;
+    int sequence_count, key_count, query_count;
+    struct guarded q, k, v;
+};
+
+static struct setting setting_create(struct clv_device *device, const struct attention_case *c,
+                                     uint64_t *seed)
+{
+    struct setting s = {.c = *c};
+    int rows_each = c->tokens > 0 ? c->tokens : 1;
+    while (s.sequence_count < SEQUENCE_MAX && c->lengths[s.sequence_count] > 0) {
+        s.key_count += c->lengths[s.sequence_count] * rows_each;
+        s.starts[++s.sequence_count] = s.key_count;
+    }
+    s.query_count = s.key_count;
+    if (c->query_step > 0) {
+        s.query_rows = malloc(sizeof *s.query_rows * (size_t)s.key_count);
+        s.query_count = 0;
+        for (int i = 0; s.query_rows && i < s.key_count; i += c->query_step)
+            s.query_rows[s.query_count++] = i;
+    }
+    int cols = c->heads * c->width;
+    s.q = guarded_input(device, s.query_count, cols, 1.5, seed);
+    s.k = guarded_input(device, s.key_count, cols, 1.5, seed);
+    s.v = guarded_input(device, s.key_count, cols, 1.0, seed);
+    return s;
+}
+
+static void setting_free(struct setting *s)
+{
+    free(s->query_rows);
+    guarded_free(&s->q);
+    guarded_free(&s->k);
+    guarded_free(&s->v);
+}
+
+static void attend(struct clv_device *device, struct setting *s, struct clv_tensor out)
+{
+    struct clv_attention attention = {.mask = s->c.mask,
+                                      .head_count = s->c.heads,
+                                      .sequence_count = s->sequence_count,
+                                      .token_count = s->c.tokens,
+                                      .starts = s->starts,
+                                      .query_rows = s->query_rows};
+    clv_attention(device, out, s->q.tensor, s->k.tensor, s->v.tensor, &attention);
+}
+
+static int sequence_of(const struct setting *s, int row)
+{
+    int sequence = 0;
+    while (row >= s->starts[sequence + 1])
+        sequence++;
+    return sequence;
+}
+
+/* A 0 of claver.md's matrices: the query in k's row i sees key j. */
+static bool sees(const struct setting *s, int i, int j)
+{
+    int sequence = sequence_of(s, i);
+    if (sequence != sequence_of(s, j))
+        return false;
+    if (s->c.mask == CLV_MASK_NONE || i == j)
+        return true;
+    if (s->c.mask == CLV_MASK_CAUSAL)
+        return j < i;
+    int start = s->starts[sequence];
+    int frame_i = (i - start) / s->c.tokens, frame_j = (j - start) / s->c.tokens;
+    return s->c.mask == CLV_MASK_KMT ? frame_i != frame_j : frame_j < frame_i;
+}
+
+static int key_row_of(const struct setting *s, int query)
+{
+    return s->query_rows ? s->query_rows[query] : query;
+}
+
+/* softmax(q k^T / sqrt(width) + M) v of one query and head, in double. */
+static void reference_row(struct setting *s, double *out, double *scores, int query, int head)
+{
+    int width = s->c.width, row = key_row_of(s, query), column = head * width;
+    int sequence = sequence_of(s, row);
+    double highest = -INFINITY, total = 0.0;
+    for (int j = s->starts[sequence]; j < s->starts[sequence + 1]; j++) {
+        double dot = 0.0;
+        for (int d = 0; d < width; d++)
+            dot +=
+                (double)*guarded_at(&s->q, query, column + d) * *guarded_at(&s->k, j, column + d);
+        scores[j] = sees(s, row, j) ? dot / sqrt(width) : -INFINITY;
+        highest = fmax(highest, scores[j]);
+    }
+    for (int d = 0; d < width; d++)
+        out[d] = 0.0;
+    for (int j = s->starts[sequence]; j < s->starts[sequence + 1]; j++) {
+        double p = exp(scores[j] - highest);
+        total += p;
+        for (int d = 0; d < width; d++)
+            out[d] += p * *guarded_at(&s->v, j, column + d);
+    }
+    for (int d = 0; d < width; d++)
+        out[d] /= total;
+}
+
+static void check_case(const struct variant *variant, const struct attention_case *c)
+{
+    uint64_t seed = 1;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    struct setting s = setting_create(device, c, &seed);
+    int cols = c->heads * c->width;
+    struct guarded out = guarded_output(device, s.query_count, cols);
+    double *want = malloc(sizeof *want * (size_t)s.query_count * (size_t)cols);
+    double *scores = malloc(sizeof *scores * (size_t)s.key_count);
+    for (int i = 0; i < s.query_count; i++)
+        for (int head = 0; head < c->heads; head++)
+            reference_row(&s, want + (size_t)i * (size_t)cols + (size_t)(head * c->width), scores,
+                          i, head);
+    attend(device, &s, out.tensor);
+    guarded_check(&out, want, 3e-6);
+    guarded_check_unchanged(&s.q);
+    guarded_check_unchanged(&s.k);
+    guarded_check_unchanged(&s.v);
+    free(want);
+    free(scores);
+    guarded_free(&out);
+    setting_free(&s);
+    clv_device_close(device);
+}
+
+/* What the ops read and write must not depend on who else is a query. */
+static void check_subset_bits(const struct variant *variant, const struct attention_case *c)
+{
+    uint64_t seed = 2;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    struct attention_case all = *c;
+    all.query_step = 0;
+    struct setting s = setting_create(device, &all, &seed);
+    int cols = c->heads * c->width;
+    struct guarded full = guarded_output(device, s.query_count, cols);
+    attend(device, &s, full.tensor);
+    guarded_read(&full);
+
+    struct guarded q_all = s.q;
+    seed = 3;
+    s.query_rows = malloc(sizeof *s.query_rows * (size_t)s.key_count);
+    s.query_count = 0;
+    for (int i = 0; i < s.key_count; i++)
+        if (t_uniform(&seed) < 0.3 || i == s.key_count - 1)
+            s.query_rows[s.query_count++] = i;
+    s.q = guarded_input(device, s.query_count, cols, 1.0, &seed);
+    for (int i = 0; i < s.query_count; i++)
+        memcpy(guarded_at(&s.q, i, 0), guarded_at(&q_all, s.query_rows[i], 0),
+               sizeof(float) * (size_t)cols);
+    guarded_write(&s.q);
+    struct guarded part = guarded_output(device, s.query_count, cols);
+    attend(device, &s, part.tensor);
+    guarded_read(&part);
+    int different = 0;
+    for (int i = 0; i < s.query_count; i++)
+        different += memcmp(guarded_at(&part, i, 0), guarded_at(&full, s.query_rows[i], 0),
+                            sizeof(float) * (size_t)cols) != 0;
+    CHECK_INT(different, 0);
+    guarded_free(&q_all);
+    guarded_free(&full);
+    guarded_free(&part);
+    setting_free(&s);
+    clv_device_close(device);
+}
+
+/* NaN in one key or value row comes out of the rows that see it, and of no other. */
+static void check_poison(const struct variant *variant, const struct attention_case *c,
+                         bool in_values)
+{
+    uint64_t seed = 4;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    struct setting s = setting_create(device, c, &seed);
+    int cols = c->heads * c->width;
+    struct guarded *poisoned = in_values ? &s.v : &s.k;
+    int wrong = 0, tries = s.key_count > 400 ? 3 : 12;
+    for (int try = 0; try < tries; try++) {
+        int key = try == 0   ? 0
+                  : try == 1 ? s.key_count - 1
+                             : (int)(t_random(&seed) >> 33) % s.key_count;
+        float before = *guarded_at(poisoned, key, 0);
+        *guarded_at(poisoned, key, 0) = NAN; /* head 0 only */
+        guarded_write(poisoned);
+        struct guarded out = guarded_output(device, s.query_count, cols);
+        attend(device, &s, out.tensor);
+        guarded_read(&out);
+        for (int i = 0; i < s.query_count; i++)
+            for (int col = 0; col < cols; col++) {
+                bool reached =
+                    sees(&s, key_row_of(&s, i), key) && (in_values ? col == 0 : col < c->width);
+                wrong += reached != (isnan(*guarded_at(&out, i, col)) != 0);
+            }
+        guarded_free(&out);
+        *guarded_at(poisoned, key, 0) = before;
+    }
+    CHECK_INT(wrong, 0);
+    setting_free(&s);
+    clv_device_close(device);
+}
+
+/* Scores far apart, and far from zero: the largest decides and nothing overflows. */
+static void check_large_scores(const struct variant *variant)
+{
+    uint64_t seed = 5;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    const struct attention_case c = {CLV_MASK_KMCT, 2, 64, 50, {8}, 0};
+    struct setting s = setting_create(device, &c, &seed);
+    for (int r = 0; r < s.key_count; r++)
+        for (int col = 0; col < 128; col++) {
+            *guarded_at(&s.q, r, col) *= 12.0f;
+            *guarded_at(&s.k, r, col) *= 12.0f;
+        }
+    guarded_write(&s.q);
+    guarded_write(&s.k);
+    struct guarded out = guarded_output(device, s.query_count, 128);
+    double *want = malloc(sizeof *want * (size_t)s.query_count * 128);
+    double *scores = malloc(sizeof *scores * (size_t)s.key_count);
+    for (int i = 0; i < s.query_count; i++)
+        for (int head = 0; head < 2; head++)
+            reference_row(&s, want + (size_t)i * 128 + (size_t)(head * 64), scores, i, head);
+    attend(device, &s, out.tensor);
+    guarded_check(&out, want, 3e-4); /* rounding of scores around 300 */
+    free(want);
+    free(scores);
+    guarded_free(&out);
+    setting_free(&s);
+    clv_device_close(device);
+}
+
+static void move_frame_rows(struct guarded *to, struct guarded *from, const int *order, int frames,
+                            int tokens)
+{
+    for (int t = 0; t < frames; t++)
+        for (int l = 0; l < tokens; l++)
+            memcpy(guarded_at(to, t * tokens + l, 0), guarded_at(from, order[t] * tokens + l, 0),
+                   sizeof(float) * (size_t)to->tensor.cols);
+}
+
+/* KMT: permuting the frames permutes the output frames. */
+static void check_permutation(const struct variant *variant)
+{
+    uint64_t seed = 6;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    static const int order[8] = {3, 0, 7, 1, 6, 2, 5, 4};
+    const struct attention_case c = {CLV_MASK_KMT, 3, 64, 50, {8}, 0};
+    struct setting a = setting_create(device, &c, &seed), b = setting_create(device, &c, &seed);
+    struct guarded out_a = guarded_output(device, 400, 192),
+                   out_b = guarded_output(device, 400, 192);
+    move_frame_rows(&b.q, &a.q, order, 8, 50);
+    move_frame_rows(&b.k, &a.k, order, 8, 50);
+    move_frame_rows(&b.v, &a.v, order, 8, 50);
+    guarded_write(&b.q);
+    guarded_write(&b.k);
+    guarded_write(&b.v);
+    attend(device, &a, out_a.tensor);
+    attend(device, &b, out_b.tensor);
+    guarded_read(&out_a);
+    double *want = malloc(sizeof *want * 400 * 192);
+    for (int row = 0; row < 400; row++)
+        for (int col = 0; col < 192; col++)
+            want[row * 192 + col] = *guarded_at(&out_a, order[row / 50] * 50 + row % 50, col);
+    guarded_check(&out_b, want, 2e-6);
+    free(want);
+    guarded_free(&out_a);
+    guarded_free(&out_b);
+    setting_free(&a);
+    setting_free(&b);
+    clv_device_close(device);
+}
+
+/* KMCT: frame t does not reach the frames before it, to the last bit. */
+static void check_causality(const struct variant *variant, int tokens, int frames)
+{
+    uint64_t seed = 7;
+    struct clv_device *device = variant_open(variant);
+    if (!device)
+        return;
+    const struct attention_case c = {CLV_MASK_KMCT, 2, 64, tokens, {frames}, 0};
+    struct setting s = setting_create(device, &c, &seed);
+    struct guarded before = guarded_output(device, s.query_count, 128);
+    attend(device, &s, before.tensor);
+    guarded_read(&before);
+    int changed = frames - 1 > 3 ? 3 : frames - 1;
+    for (int row = changed * tokens; row < (changed + 1) * tokens; row++)
+        for (int col = 0; col < 128; col++) {
+            *guarded_at(&s.q, row, col) = (float)t_normal(&seed);
+            *guarded_at(&s.k, row, col) = (float)t_normal(&seed);
+            *guarded_at(&s.v, row, col) = NAN;
+        }
+    guarded_write(&s.q);
+    guarded_write(&s.k);
+    guarded_write(&s.v);
+    struct guarded after = guarded_output(device, s.query_count, 128);
+    attend(device, &s, after.tensor);
+    guarded_read(&after);
+    int differing = 0;
+    for (int row = 0; row < changed * tokens; row++)
+        differing += memcmp(guarded_at(&before, row, 0), guarded_at(&after, row, 0),
+                            128 * sizeof(float)) != 0;
+    CHECK_INT(differing, 0);
+    for (int row = changed * tokens; row < s.query_count; row++)
+        differing += memcmp(guarded_at(&before, row, 0), guarded_at(&after, row, 0),
+                            128 * sizeof(float)) != 0;
+    CHECK_INT(differing, s.query_count - changed * tokens);
+    guarded_free(&before);
+    guarded_free(&after);
+    setting_free(&s);
+    clv_device_close(device);
+}
+
+int main(void)
+{
+    for (int v = 0; v < 3; v++) {
+        const struct variant *variant = &variants[v];
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            const struct attention_case *c = &cases[i];
+            variant_begin(variant, "attention %s heads %d width %d L %d lengths %d %d step %d",
+                          mask_names[c->mask], c->heads, c->width, c->tokens, c->lengths[0],
+                          c->lengths[1], c->query_step);
+            check_case(variant, c);
+            check_subset_bits(variant, c);
+            check_poison(variant, c, false);
+            check_poison(variant, c, true);
+            t_finish();
+        }
+        variant_begin(variant, "scores far from zero");
+        check_large_scores(variant);
+        t_finish();
+        variant_begin(variant, "kmt follows a permutation of frames");
+        check_permutation(variant);
+        t_finish();
+        variant_begin(variant, "kmct frames do not reach earlier ones");
+        check_causality(variant, 50, 8);
+        check_causality(variant, 197, 8);
+        check_causality(variant, 300, 5);
+        check_causality(variant, 1, 5);
+        t_finish();
+    }
+    return t_end();
+}
