@@ -11,6 +11,8 @@ int clv_queue_create(struct clv_queue **out, int capacity);
 bool clv_queue_push(struct clv_queue *queue, void *item);
 /* Waits for an item. NULL once the queue is closed and empty. */
 void *clv_queue_pop(struct clv_queue *queue);
+/* As clv_queue_pop(), but gives up after `timeout_ms`: then NULL with *timed_out_out set. */
+void *clv_queue_pop_for(struct clv_queue *queue, int timeout_ms, bool *timed_out_out);
 /* No more pushes succeed; pops drain what is left. Safe from any thread, more than once. */
 void clv_queue_close(struct clv_queue *queue);
 /* The items still inside are not freed: drain first. Accepts NULL. */

@@ -80,18 +80,21 @@ static int see(struct walk *walk, const struct stat *facts, bool *is_new_out)
     return CLV_OK;
 }
 
-/* Keeps the sentence just recorded. */
-static int add_problem(struct walk *walk)
+/* Keeps the sentence just recorded about `folder`. */
+static int add_problem(struct walk *walk, const char *folder)
 {
     struct clv_scan *scan = walk->scan;
-    char **problems =
+    struct clv_scan_problem *problems =
         with_room(scan->problems, &walk->problem_capacity, scan->problem_count, sizeof *problems);
     if (problems)
         scan->problems = problems;
-    char *text = problems ? strdup(clv_error_message()) : NULL;
-    if (!text)
+    char *reason = problems ? strdup(clv_error_message()) : NULL;
+    char *path = reason ? strdup(folder) : NULL;
+    if (!path) {
+        free(reason);
         return clv_fail_memory("a list of problems");
-    scan->problems[scan->problem_count++] = text;
+    }
+    scan->problems[scan->problem_count++] = (struct clv_scan_problem){path, reason};
     return CLV_OK;
 }
 
@@ -174,7 +177,7 @@ static int read_folder(struct walk *walk, const char *folder)
         if (errno == ENOMEM)
             return clv_fail_memory("a folder's entries");
         (void)clv_fail_errno("cannot read the folder '%s'", folder);
-        return add_problem(walk);
+        return add_problem(walk, folder);
     }
     while (status == CLV_OK) {
         errno = 0;
@@ -182,7 +185,7 @@ static int read_folder(struct walk *walk, const char *folder)
         if (!entry) {
             if (errno != 0) {
                 (void)clv_fail_errno("cannot read all of the folder '%s'", folder);
-                status = add_problem(walk);
+                status = add_problem(walk, folder);
             }
             break;
         }
@@ -194,7 +197,7 @@ static int read_folder(struct walk *walk, const char *folder)
     closedir(directory);
     if (status == CLV_OK && refused) {
         (void)clv_fail(CLV_EIO, "cannot read the entries of the folder '%s'", folder);
-        status = add_problem(walk);
+        status = add_problem(walk, folder);
     }
     return status;
 }
@@ -276,8 +279,10 @@ void clv_scan_release(struct clv_scan *scan)
 {
     for (int i = 0; i < scan->count; i++)
         free(scan->files[i].path);
-    for (int i = 0; i < scan->problem_count; i++)
-        free(scan->problems[i]);
+    for (int i = 0; i < scan->problem_count; i++) {
+        free(scan->problems[i].path);
+        free(scan->problems[i].reason);
+    }
     for (int i = 0; i < scan->root_count; i++)
         free(scan->roots[i]);
     free(scan->files);

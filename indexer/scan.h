@@ -13,11 +13,16 @@ struct clv_scan_file {
     int is_named; /* given by the user itself, so a file that is no video is an error of its own */
 };
 
+struct clv_scan_problem {
+    char *path;   /* a folder that could not be read, or not wholly */
+    char *reason; /* one sentence */
+};
+
 struct clv_scan {
     struct clv_scan_file *files; /* in order of path, each once */
     int count;
     int64_t size_bytes; /* of all */
-    char **problems;    /* folders that could not be read: one sentence each */
+    struct clv_scan_problem *problems;
     int problem_count;
     char **roots; /* absolute paths given, as resolved */
     int root_count;

@@ -182,8 +182,10 @@ static void reports_unreadable_folders_and_goes_on(void)
     CHECK_INT(scan.problem_count, 2);
     bool names_closed = false, names_listed = false;
     for (int i = 0; i < scan.problem_count; i++) {
-        names_closed = names_closed || strstr(scan.problems[i], closed) != NULL;
-        names_listed = names_listed || strstr(scan.problems[i], listed) != NULL;
+        const struct clv_scan_problem *problem = &scan.problems[i];
+        CHECK(strstr(problem->reason, problem->path) != NULL);
+        names_closed = names_closed || strcmp(problem->path, closed) == 0;
+        names_listed = names_listed || strcmp(problem->path, listed) == 0;
     }
     CHECK(names_closed && names_listed);
     CHECK_INT(chmod(closed, 0755) | chmod(listed, 0755), 0);
