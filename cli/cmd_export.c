@@ -223,7 +223,7 @@ static int print_totals(const struct clv_cli *cli, const struct clv_export_total
     struct clv_bytes safe = {0};
     clv_out_safe(&safe, totals->sheet);
     if (settings->clips)
-        printf("%d clips written; ", totals->written_count);
+        printf("%d clip%s written; ", totals->written_count, clv_out_plural(totals->written_count));
     printf("contact sheet: %s\n", safe.data == NULL ? "" : safe.data);
     clv_bytes_release(&safe);
     return CLV_OK;

@@ -224,7 +224,7 @@ static void print_summary(const struct clv_ingest_progress *totals, bool dry_run
         printf("would index %d of %d files", totals->indexed_count, totals->file_count);
     else
         printf("indexed %d of %d files: %s of footage, %" PRId64
-               " segments, in %s (%.1fx real time)",
+               " segment%s, in %s (%.1fx real time)",
                totals->indexed_count, totals->file_count,
                clv_out_duration(footage, (double)totals->footage_ms / 1000), totals->segment_count,
                clv_out_duration(elapsed, totals->elapsed_s), speed(totals));

@@ -90,9 +90,9 @@ static void print_tower(const char *name, const struct clv_tower *tower, int64_t
         printf("%-12snone\n", name);
         return;
     }
-    printf("%-12s%d layers, width %d, %d head%s, %.1f M parameters, %.3g GMAC %s\n", name,
-           tower->layer_count, tower->width, tower->head_count, tower->head_count == 1 ? "" : "s",
-           (double)parameters / 1e6, gmacs, unit);
+    printf("%-12s%d layer%s, width %d, %d head%s, %.1f M parameters, %.3g GMAC %s\n", name,
+           tower->layer_count, clv_out_plural(tower->layer_count), tower->width, tower->head_count,
+           clv_out_plural(tower->head_count), (double)parameters / 1e6, gmacs, unit);
 }
 
 static void print_pair(const char *key, const char *value)
@@ -118,8 +118,8 @@ static void print_info(const struct clv_model *model, const struct clv_model_fac
            config->temporal.layer_count > 0 ? "CLAVER" : "CLIP without a temporal branch",
            (double)facts->parameter_count / 1e6, facts->tensor_count);
     if (facts->ignored_tensor_count > 0)
-        printf("ignored     %d tensors that are no part of the model\n",
-               facts->ignored_tensor_count);
+        printf("ignored     %d tensor%s that are no part of the model\n",
+               facts->ignored_tensor_count, clv_out_plural(facts->ignored_tensor_count));
     print_tower("vision", &config->vision, facts->vision_parameter_count, facts->frame_gmacs,
                 "a frame");
     print_tower("temporal", &config->temporal, facts->temporal_parameter_count, facts->window_gmacs,

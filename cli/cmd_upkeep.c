@@ -144,7 +144,7 @@ static int run_check(const struct clv_cli *cli)
     } else if (count == 0) {
         printf("no problems\n");
     } else {
-        printf("%" PRId64 " problems\n", count);
+        printf("%" PRId64 " problem%s\n", count, clv_out_plural(count));
     }
     return count == 0 ? CLV_EXIT_OK : CLV_EXIT_NOTHING;
 }
@@ -185,8 +185,8 @@ static int run_rebuild(const struct clv_cli *cli)
         return clv_out_json(object);
     }
     char size[CLV_OUT_NUMBER_SIZE];
-    printf("rebuilt the vector indexes of %" PRId64 " segments: %s\n", facts.segment_count,
-           clv_out_size(size, facts.vector_bytes));
+    printf("rebuilt the vector indexes of %" PRId64 " segment%s: %s\n", facts.segment_count,
+           clv_out_plural(facts.segment_count), clv_out_size(size, facts.vector_bytes));
     return CLV_OK;
 }
 
@@ -270,9 +270,9 @@ static int run_forget(const struct clv_cli *cli)
         clv_json_put_integer(object, "segments", forgetting.segment_count);
         return clv_out_json(object);
     }
-    printf("%" PRId64 " videos with %" PRId64
-           " segments are forgotten; their files are untouched\n",
-           forgetting.video_count, forgetting.segment_count);
+    printf("forgot %" PRId64 " video%s with %" PRId64 " segment%s; no file was touched\n",
+           forgetting.video_count, clv_out_plural(forgetting.video_count), forgetting.segment_count,
+           clv_out_plural(forgetting.segment_count));
     return CLV_OK;
 }
 

@@ -291,6 +291,11 @@ char *clv_out_path(const char *path)
     return copy;
 }
 
+const char *clv_out_plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 char *clv_out_size(char out[CLV_OUT_NUMBER_SIZE], int64_t size_bytes)
 {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};

@@ -60,6 +60,8 @@ int clv_table_print(struct clv_table *table);
 /* A path as people want it: relative to the current directory where that is shorter; the caller
  * frees. NULL with the message recorded when out of memory. */
 char *clv_out_path(const char *path);
+/* "" of one, "s" of any other number. */
+const char *clv_out_plural(int64_t count);
 /* "1.5 GB"; "34 ms", "12.3 s", "4:05", "1:02:03" of a duration. */
 #define CLV_OUT_NUMBER_SIZE 32
 char *clv_out_size(char out[CLV_OUT_NUMBER_SIZE], int64_t size_bytes);

@@ -11,7 +11,7 @@ err_has nothing_yet_says 'there is no search to export; run claverdb search firs
 count=$(grep -c '"moment"' "$work/found")
 
 expect last 0 "$CLAVERDB" export --last -o "$work/clips"
-out_has last_says "^$count clips written; contact sheet: .*contact-sheet.html"
+out_has last_says "^$count clips? written; contact sheet: .*contact-sheet.html"
 same last_files "$(ls "$work/clips" | grep -c '\.mp4$')" "$count"
 for file in manifest.csv manifest.json contact-sheet.html; do
     [ -s "$work/clips/$file" ] && ok "last_$file" || fail "last_$file" 'is missing or empty'

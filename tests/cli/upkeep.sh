@@ -13,7 +13,7 @@ json status_json_types 'map(.type)|join(" ")' 'status model'
 json status_json_sums '.[0]|"\(.videos) \(.failed) \(.footage_ms)"' '4 0 16000'
 
 expect check 0 "$CLAVERDB" check
-out_has check_says '^no problems$'
+out_has check_says '^no problems?$'
 expect check_json 0 "$CLAVERDB" check --json
 json check_json_sums '.[-1]|"\(.type) \(.problems)"' 'summary 0'
 
@@ -23,7 +23,7 @@ json check_json_sums '.[-1]|"\(.type) \(.problems)"' 'summary 0'
 index=$(find "$work/db" -type f ! -name 'catalog.sqlite*' -size +0 | grep -v -i lock | head -n 1)
 printf 'XXXX' | dd of="$index" bs=1 seek=200 conv=notrunc 2>/dev/null
 expect check_damaged 1 "$CLAVERDB" check
-out_has check_damaged_counts '^[0-9]+ problems$'
+out_has check_damaged_counts '^[0-9]+ problems?$'
 expect check_damaged_json 1 "$CLAVERDB" check --json
 json check_damaged_json_problem '.[0]|"\(.type) \(.text|length > 10)"' 'problem true'
 expect rebuild 0 "$CLAVERDB" rebuild
