@@ -70,26 +70,6 @@ static const struct clv_opt opts[] = {
     {.name = NULL},
 };
 
-/* The moments to cut, and what has to be freed after them. */
-struct selection {
-    struct clv_bytes query;
-    struct clv_moment_row *moments; /* shallow copies of rows in `owned` */
-    int count;
-    struct clv_moment_row **owned;
-    int *owned_counts;
-    int owned_count;
-};
-
-static void selection_release(struct selection *selection)
-{
-    for (int i = 0; i < selection->owned_count; i++)
-        clv_moment_rows_free(selection->owned[i], selection->owned_counts[i]);
-    free(selection->owned);
-    free(selection->owned_counts);
-    free(selection->moments);
-    clv_bytes_release(&selection->query);
-}
-
 static int parse_id(int64_t *out, const char *text)
 {
     char *end = NULL;
@@ -98,57 +78,6 @@ static int parse_id(int64_t *out, const char *text)
     if (end == text || *end != '\0' || errno != 0 || value <= 0)
         return clv_fail(CLV_EINVAL, "'%s' is no moment id; search shows them", text);
     *out = value;
-    return CLV_OK;
-}
-
-static int select_last(struct selection *selection, struct clv_store *store)
-{
-    char *query = NULL;
-    int count = 0;
-    int status = clv_store_result_last(store, &query, &selection->owned[0], &count);
-    if (status == CLV_ENOTFOUND)
-        return clv_fail(CLV_ENOTFOUND, "there is no search to export; run claverdb search first");
-    if (status != CLV_OK)
-        return status;
-    selection->owned_counts[0] = count;
-    selection->owned_count = 1;
-    clv_bytes_text(&selection->query, query);
-    free(query);
-    if (count == 0)
-        return clv_fail(CLV_ENOTFOUND, "the last search found nothing to export");
-    selection->moments = calloc((size_t)count, sizeof *selection->moments);
-    if (selection->moments == NULL)
-        return clv_fail_memory("moments");
-    memcpy(selection->moments, selection->owned[0], (size_t)count * sizeof *selection->moments);
-    selection->count = count;
-    return CLV_OK;
-}
-
-static int select_ids(struct selection *selection, struct clv_store *store,
-                      const struct clv_cli *cli)
-{
-    selection->moments = calloc((size_t)cli->operand_count, sizeof *selection->moments);
-    if (selection->moments == NULL)
-        return clv_fail_memory("moments");
-    for (int i = 0; i < cli->operand_count; i++) {
-        int64_t id = 0;
-        char *query = NULL;
-        int status = parse_id(&id, cli->operands[i]);
-        if (status == CLV_OK)
-            status = clv_store_result_moment(store, &query, &selection->owned[i], id);
-        if (status == CLV_ENOTFOUND)
-            return clv_fail(CLV_ENOTFOUND,
-                            "there is no moment %" PRId64 " among the remembered results", id);
-        if (status != CLV_OK)
-            return status;
-        selection->owned_counts[i] = 1;
-        selection->owned_count = i + 1;
-        selection->moments[i] = selection->owned[i][0];
-        selection->count = i + 1;
-        if (selection->query.data == NULL || strstr(selection->query.data, query) == NULL)
-            clv_bytes_format(&selection->query, "%s%s", i > 0 ? "; " : "", query);
-        free(query);
-    }
     return CLV_OK;
 }
 
@@ -229,8 +158,9 @@ static int print_totals(const struct clv_cli *cli, const struct clv_export_total
     return CLV_OK;
 }
 
-static int cut(const struct clv_cli *cli, const struct selection *selection)
+static int cut(struct clv_session *session, const int64_t *ids)
 {
+    const struct clv_cli *cli = session->cli;
     const struct settings *settings = cli->settings;
     struct clv_export_options options = {
         .directory = settings->output,
@@ -240,13 +170,16 @@ static int cut(const struct clv_cli *cli, const struct selection *selection)
         .no_clips = !settings->clips,
         .pad_ms = settings->pad_ms,
         .quality = (int)settings->quality,
+        .store = session->store,
         .cancel = cli->cancel,
     };
     struct state state = {.cli = cli};
     struct clv_export_totals totals = {0};
     clv_progress_begin(&state.progress, cli);
-    int status = clv_export_moments(&totals, selection->query.data, selection->moments,
-                                    selection->count, &options, report, &state);
+    int status = cli->operand_count > 0
+                     ? clv_export_ids(&totals, session->store, ids, cli->operand_count, &options,
+                                      report, &state)
+                     : clv_export_last(&totals, session->store, &options, report, &state);
     clv_progress_end(&state.progress);
     if (status == CLV_OK)
         status = print_totals(cli, &totals);
@@ -264,23 +197,15 @@ static int run(const struct clv_cli *cli)
     if (settings->copy && settings->quality != defaults.quality)
         return clv_fail(CLV_EINVAL, "--quality means nothing with --copy, which encodes nothing");
     struct clv_session session = {0};
-    struct selection selection = {0};
-    size_t slots = cli->operand_count > 0 ? (size_t)cli->operand_count : 1;
-    selection.owned = calloc(slots, sizeof *selection.owned);
-    selection.owned_counts = calloc(slots, sizeof *selection.owned_counts);
-    int status = CLV_OK;
-    if (selection.owned == NULL || selection.owned_counts == NULL)
-        status = clv_fail_memory("moments");
+    int64_t *ids = calloc((size_t)cli->operand_count + 1, sizeof *ids);
+    int status = ids == NULL ? clv_fail_memory("moments") : CLV_OK;
+    for (int i = 0; i < cli->operand_count && status == CLV_OK; i++)
+        status = parse_id(&ids[i], cli->operands[i]);
     if (status == CLV_OK)
         status = clv_session_open_store(&session, cli, false);
     if (status == CLV_OK)
-        status = cli->operand_count > 0 ? select_ids(&selection, session.store, cli)
-                                        : select_last(&selection, session.store);
-    if (status == CLV_OK && selection.query.status != CLV_OK)
-        status = clv_fail_memory("the query");
-    if (status == CLV_OK)
-        status = cut(cli, &selection);
-    selection_release(&selection);
+        status = cut(&session, ids);
+    free(ids);
     clv_session_release(&session);
     return status;
 }

@@ -227,7 +227,8 @@ static void print_summary(const struct clv_ingest_progress *totals, bool dry_run
                " segment%s, in %s (%.1fx real time)",
                totals->indexed_count, totals->file_count,
                clv_out_duration(footage, (double)totals->footage_ms / 1000), totals->segment_count,
-               clv_out_duration(elapsed, totals->elapsed_s), speed(totals));
+               clv_out_plural(totals->segment_count), clv_out_duration(elapsed, totals->elapsed_s),
+               speed(totals));
     const struct {
         int count;
         const char *text;

@@ -6,7 +6,7 @@ ffmpeg -loglevel error -f lavfi -i testsrc2=d=6:s=320x240:r=25 -f lavfi -i sine=
 "$CLAVERDB" index --quiet "$work/in" >/dev/null
 
 expect nothing_yet 2 "$CLAVERDB" export -o "$work/out0"
-err_has nothing_yet_says 'there is no search to export; run claverdb search first'
+err_has nothing_yet_says 'no search is remembered, so there is nothing to export'
 "$CLAVERDB" search --quiet --json -n 3 'a ball bounces' >"$work/found"
 count=$(grep -c '"moment"' "$work/found")
 
@@ -61,7 +61,7 @@ same copied_one "$(ls "$work/copied" | grep -c '\.mp4$')" 1
 expect bad_id 2 "$CLAVERDB" export -o "$work/x" seven
 err_has bad_id_says "'seven' is no moment id"
 expect unknown_id 2 "$CLAVERDB" export -o "$work/x" 999999
-err_has unknown_id_says 'there is no moment 999999'
+err_has unknown_id_says 'moment 999999 is not among the remembered ones'
 [ ! -e "$work/x" ] && ok mistakes_make_nothing || fail mistakes_make_nothing "$work/x exists"
 echo file >"$work/plain"
 expect target_is_file 2 "$CLAVERDB" export -o "$work/plain"
