@@ -69,7 +69,7 @@ static bool product_is_right(float *a, float *b, float *out, bool b_transposed, 
 /* The shapes reach full tiles, edge tiles and several blocks of the inner dimension. */
 static int check_products(int thread_count)
 {
-    enum { M = 101, N = 93, K = 517 };
+    enum { M = 67, N = 53, K = 389 };
     float *memory = malloc(sizeof *memory * (M * K + N * K + M * N));
     if (!memory)
         return clv_fail_memory("the check of OpenBLAS");

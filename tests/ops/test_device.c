@@ -1,0 +1,160 @@
+/* Devices: what opens and what does not, buffers, copies, and the sticky failure. */
+#include "core/compute/device.h"
+
+#include "core/compute/kernels.h"
+#include "core/compute/ops.h"
+#include "core/compute/ops_table.h"
+#include "core/error.h"
+#include "tests/t.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static void opens_with_defaults(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    CHECK_INT(clv_device_kind(device), CLV_DEVICE_CPU);
+    CHECK(strncmp(clv_device_name(device), "cpu, ", 5) == 0);
+    CHECK(strstr(clv_device_name(device), "openblas 0.") != NULL);
+    CHECK_OK(clv_device_sync(device));
+    clv_device_close(device);
+    clv_device_close(NULL);
+}
+
+static void honours_its_options(void)
+{
+    struct clv_device *device = NULL;
+    struct clv_device_options options = {.thread_count = 1, .plain = true};
+    REQUIRE_OK(clv_device_open(&device, &options));
+    CHECK(strncmp(clv_device_name(device), "cpu, 1 thread, plain, ", 22) == 0);
+    clv_device_close(device);
+    options = (struct clv_device_options){.kind = CLV_DEVICE_CPU, .thread_count = 3};
+    REQUIRE_OK(clv_device_open(&device, &options));
+    CHECK(strncmp(clv_device_name(device), "cpu, 3 threads, ", 16) == 0);
+    clv_device_close(device);
+}
+
+static void refuses_what_it_has_not(void)
+{
+    struct clv_device *device = (struct clv_device *)&device;
+    struct clv_device_options cuda = {.kind = CLV_DEVICE_CUDA};
+    CHECK_ERROR(clv_device_open(&device, &cuda), CLV_EDEVICE, "no CUDA support");
+    CHECK(device == NULL);
+    struct clv_device_options threads = {.thread_count = -2};
+    CHECK_ERROR(clv_device_open(&device, &threads), CLV_EINVAL, "-2");
+    CHECK(device == NULL);
+}
+
+/* An empty slot is an op a backend forgot. */
+static void table_is_full(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    void (*slots[sizeof(struct clv_ops) / sizeof(void (*)(void))])(void);
+    memcpy(slots, device->ops, sizeof slots);
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        CHECK(slots[i] != NULL);
+    clv_device_close(device);
+}
+
+static void buffers_are_zero_and_aligned(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    for (size_t size = 0; size < 100000; size = size * 7 + 1) {
+        struct clv_buffer *buffer = NULL;
+        REQUIRE_OK(clv_buffer_create(&buffer, device, size));
+        CHECK_INT((uintptr_t)clv_buffer_data(buffer) % 64, 0);
+        CHECK_INT(clv_buffer_size(buffer), size);
+        unsigned char *bytes = clv_buffer_data(buffer);
+        int set = 0;
+        for (size_t i = 0; i < size; i++)
+            set += bytes[i] != 0;
+        CHECK_INT(set, 0);
+        memset(bytes, 0xff, size);
+        clv_buffer_free(buffer);
+    }
+    clv_buffer_free(NULL);
+    struct clv_buffer *buffer = (struct clv_buffer *)&device;
+    CHECK_ERROR(clv_buffer_create(&buffer, device, SIZE_MAX - 8), CLV_ENOMEM, "out of memory");
+    CHECK(buffer == NULL);
+    clv_device_close(device);
+}
+
+static void copies_go_and_come(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    struct clv_buffer *buffer = NULL;
+    REQUIRE_OK(clv_buffer_create(&buffer, device, 64));
+    unsigned char *inside = (unsigned char *)clv_buffer_data(buffer) + 5;
+    char back[6] = "";
+    clv_device_write(device, inside, "hello", 6);
+    clv_device_write(device, inside, "xxxxx", 0);
+    clv_device_read(device, back, inside, 6);
+    CHECK_STRING(back, "hello");
+    CHECK(clv_device_borrow(device, back) == back);
+    CHECK_OK(clv_device_sync(device));
+    clv_buffer_free(buffer);
+    clv_device_close(device);
+}
+
+static void first_failure_sticks_until_sync(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    clv_device_fail(device, clv_fail(CLV_ENOMEM, "the first"));
+    clv_device_fail(device, clv_fail(CLV_EDEVICE, "the second"));
+    (void)clv_fail(CLV_EIO, "something else on this thread");
+    CHECK_ERROR(clv_device_sync(device), CLV_ENOMEM, "the first");
+    CHECK_OK(clv_device_sync(device));
+    clv_device_fail(device, clv_fail(CLV_EDEVICE, "the third"));
+    CHECK_ERROR(clv_device_sync(device), CLV_EDEVICE, "the third");
+    clv_device_close(device);
+}
+
+/* Products on a device of one thread, another of several, from one thread: same bits each time, and
+ * the caller's own OpenMP setting is left alone. */
+static void devices_live_side_by_side(void)
+{
+    struct clv_device *devices[2] = {NULL, NULL};
+    struct clv_device_options one = {.thread_count = 1}, two = {.thread_count = 2};
+    REQUIRE_OK(clv_device_open(&devices[0], &one));
+    REQUIRE_OK(clv_device_open(&devices[1], &two));
+    static float x[64 * 300], w[300 * 96], out[2][64 * 96];
+    uint64_t seed = 1;
+    for (int i = 0; i < 64 * 300; i++)
+        x[i] = (float)t_normal(&seed);
+    for (int i = 0; i < 300 * 96; i++)
+        w[i] = (float)t_normal(&seed);
+    for (int round = 0; round < 6; round++) {
+        struct clv_device *device = devices[round % 2];
+        struct clv_weight weight;
+        clv_weight_prepare(device, &weight, clv_tensor(w, 96, 300), CLV_WEIGHT_OUT_IN);
+        clv_linear(device, clv_tensor(out[round % 2], 64, 96), clv_tensor(x, 64, 300), &weight,
+                   NULL, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+        CHECK_OK(clv_device_sync(device));
+    }
+    double worst = 0.0;
+    for (int i = 0; i < 64 * 96; i++) {
+        double difference = out[0][i] - out[1][i];
+        worst = difference * difference > worst ? difference * difference : worst;
+    }
+    CHECK_NEAR(worst, 0.0, 1e-8);
+    clv_device_close(devices[0]);
+    clv_device_close(devices[1]);
+}
+
+int main(void)
+{
+    T_RUN(opens_with_defaults);
+    T_RUN(honours_its_options);
+    T_RUN(refuses_what_it_has_not);
+    T_RUN(table_is_full);
+    T_RUN(buffers_are_zero_and_aligned);
+    T_RUN(copies_go_and_come);
+    T_RUN(first_failure_sticks_until_sync);
+    T_RUN(devices_live_side_by_side);
+    return t_end();
+}
