@@ -14,7 +14,7 @@ static _Thread_local char complaint[256];
 
 static void receive_log(void *context, int level, const char *format, va_list arguments)
 {
-    char line[512];
+    char line[sizeof complaint];
     int no_prefix = 0;
     /* Below warnings FFmpeg talks once per packet. */
     if (level > AV_LOG_WARNING)
