@@ -64,7 +64,8 @@ int clv_clipname(struct clv_bytes *out, const char *source, int64_t start_ms, in
     int status = add_base(out, source);
     if (status != CLV_OK)
         return status;
-    clv_bytes_text(out, "_");
+    if (out->size_bytes > 0 && out->data[out->size_bytes - 1] != '_')
+        clv_bytes_text(out, "_");
     add_time(out, start_ms);
     clv_bytes_text(out, "-");
     add_time(out, end_ms);

@@ -46,19 +46,28 @@ static int check_content(const char *path, const struct clv_moment_row *moment,
     return CLV_OK;
 }
 
-/* Where else the store saw the same content. */
+/* Looks for another file the store knows with the same content. */
+struct moved {
+    const uint8_t *digest;
+    char *path;
+};
+
+static int is_moved(const struct clv_video_row *row, void *payload)
+{
+    struct moved *moved = payload;
+    if (memcmp(row->digest, moved->digest, CLV_DIGEST_BYTES) != 0 || !clv_file_exists(row->path))
+        return CLV_OK;
+    moved->path = strdup(row->path);
+    return CLV_DONE;
+}
+
 static int find_moved(char **path_out, const struct clv_moment_row *moment, struct clv_store *store)
 {
-    struct clv_video_row row;
-    *path_out = NULL;
-    int status =
-        store ? clv_store_video_by_digest(store, &row, moment->video_digest, 0) : CLV_ENOTFOUND;
-    if (status == CLV_OK) {
-        if (clv_file_exists(row.path))
-            *path_out = strdup(row.path);
-        clv_video_row_release(&row);
-    }
-    if (!*path_out)
+    struct moved moved = {.digest = moment->video_digest};
+    if (store)
+        (void)clv_store_videos(store, NULL, 0, is_moved, &moved);
+    *path_out = moved.path;
+    if (!moved.path)
         return clv_fail(CLV_ENOTFOUND, "'%s' is no longer there", moment->path);
     return CLV_OK;
 }
