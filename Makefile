@@ -187,9 +187,10 @@ $(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(TEST_OBJ) $(STATIC)
 	$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
 	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
-$(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o $(STATIC)
+$(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
+                          $(B)/tests/model/random_model.o $(STATIC)
 	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
-$(B)/tests/tools/%: $(B)/tests/tools/%.o $(STATIC)
+$(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)
 	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 
 test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN)
