@@ -88,6 +88,9 @@ struct state {
 
 static void print_clip(const struct clv_cli *cli, const struct clv_export_progress *progress)
 {
+    const struct settings *settings = cli->settings;
+    if (!settings->clips && !progress->failed)
+        return;
     if (cli->flags.json) {
         struct clv_json *object = clv_json_object();
         clv_json_put_string(object, "type", "clip");

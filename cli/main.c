@@ -267,7 +267,7 @@ int main(int argc, char **argv)
     catch_signals();
     int result = clv_command_line(argc, argv);
     if (result == CLV_ECANCELED) {
-        clv_out_error("interrupted");
+        clv_out_error("%s", clv_error_message());
         result = CLV_EXIT_CANCELED;
     } else if (result < 0) {
         clv_out_error("%s", clv_error_message());

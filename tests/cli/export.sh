@@ -25,10 +25,10 @@ seconds() { ffprobe -loglevel error -select_streams v -show_entries stream=nb_fr
 path=$(jq -r 'select(.rank==1)|.path|split("/")[-1]|rtrimstr(".mp4")' "$work/found")
 want=$(jq -r 'select(.rank==1)|(.end_ms-.start_ms)/1000' "$work/found")
 for file in "$work/clips/$path"*.mp4; do :; done
-same clip_length "$(seconds "$file" | awk -v want="$want" '{print ($1 - want) ^ 2 < 0.05 ^ 2}')" 1
+same clip_length "$(seconds "$file" | awk -v want="$want" '{print (($1 - want) ^ 2 < 0.05 ^ 2)}')" 1
 
 expect again 2 "$CLAVERDB" export --last -o "$work/clips"
-err_has again_says 'exists'
+err_has again_says 'more exist already; nothing was written'
 expect overwrite 0 "$CLAVERDB" export --last -o "$work/clips" --overwrite
 
 id=$(jq -r 'select(.rank==2).id' "$work/found")
@@ -53,7 +53,7 @@ for file in "$work/silent"/*.mp4; do :; done
 same without_sound_has_none "$(sound "$file")" ""
 expect padded 0 "$CLAVERDB" export -o "$work/padded" --pad 500ms --no-audio
 for file in "$work/padded"/*.mp4; do :; done
-same padded_is_longer "$(seconds "$file" | awk -v long="$long" '{print $1 > long}')" 1
+same padded_is_longer "$(seconds "$file" | awk -v long="$long" '{print ($1 > long)}')" 1
 expect copied 0 "$CLAVERDB" export -o "$work/copied" --copy
 same copied_one "$(ls "$work/copied" | grep -c '\.mp4$')" 1
 
