@@ -18,12 +18,18 @@ struct track {
     int64_t zero, end; /* on the file's clock */
 };
 
+/* Packets that are shown after the end wait here until it is known whether one that is shown
+ * before it follows: only then they are needed. */
+#define HELD_MAX 64
+
 struct copying {
     const struct clv_piece *piece;
     struct track video, audio;
     struct clv_output output;
-    int64_t first_us;                  /* the keyframe, on the file's clock */
-    int64_t end_ticks;                 /* where the last picture written stops being shown */
+    int64_t first_us;  /* the keyframe, on the file's clock */
+    int64_t end_ticks; /* where the last picture written stops being shown */
+    AVPacket *held[HELD_MAX];
+    int held_count;
     int64_t frame_count, wanted_count; /* all, and those in the range asked for */
 };
 
@@ -196,7 +202,46 @@ static int count_frame(struct copying *c, const AVPacket *packet)
     return CLV_OK;
 }
 
-/* Writes the track's packet and reads its next one. */
+/* Writes a packet whose times are the file's; it is left empty. */
+static int put_packet(struct copying *c, struct track *track, AVPacket *packet)
+{
+    int status = track == &c->video ? count_frame(c, packet) : CLV_OK;
+    if (status != CLV_OK)
+        return status;
+    packet->pts -= track->zero;
+    if (packet->dts != AV_NOPTS_VALUE)
+        packet->dts -= track->zero;
+    packet->stream_index = track->to->index;
+    return clv_output_write(&c->output, packet, track->from->time_base);
+}
+
+/* Writes what waits. */
+static int put_held(struct copying *c)
+{
+    int status = CLV_OK;
+    for (int i = 0; i < c->held_count; i++) {
+        if (status == CLV_OK)
+            status = put_packet(c, &c->video, c->held[i]);
+        av_packet_free(&c->held[i]);
+    }
+    c->held_count = 0;
+    return status;
+}
+
+static int hold(struct copying *c, AVPacket *packet)
+{
+    int status = c->held_count == HELD_MAX ? put_held(c) : CLV_OK;
+    if (status != CLV_OK)
+        return status;
+    AVPacket *kept = c->held[c->held_count] = av_packet_alloc();
+    if (!kept)
+        return clv_fail_memory("a packet");
+    c->held_count++;
+    av_packet_move_ref(kept, packet);
+    return CLV_OK;
+}
+
+/* Writes the track's packet, or holds it, or leaves it out; and reads its next one. */
 static int write_packet(struct copying *c, struct track *track)
 {
     AVPacket *packet = track->packet;
@@ -205,22 +250,19 @@ static int write_packet(struct copying *c, struct track *track)
     if (packet->pts == AV_NOPTS_VALUE && (!is_video || track->from->codecpar->video_delay == 0))
         packet->pts = packet->dts;
     /* Pictures shown before the keyframe but stored after it need what was left out. */
-    if (!is_video || packet->pts == AV_NOPTS_VALUE || packet->pts >= track->zero) {
+    bool is_left_out = is_video && packet->pts != AV_NOPTS_VALUE && packet->pts < track->zero;
+    if (is_video && packet->pts != AV_NOPTS_VALUE && packet->pts >= track->end)
+        status = hold(c, packet);
+    else if (!is_left_out) {
         if (is_video)
-            status = count_frame(c, packet);
-        if (packet->pts != AV_NOPTS_VALUE)
-            packet->pts -= track->zero;
-        if (packet->dts != AV_NOPTS_VALUE)
-            packet->dts -= track->zero;
-        packet->stream_index = track->to->index;
+            status = put_held(c);
         if (status == CLV_OK)
-            status = clv_output_write(&c->output, packet, track->from->time_base);
+            status = put_packet(c, track, packet);
     }
     if (status == CLV_OK)
         status = read_packet(c, track);
     /* In decoding order nothing after this is shown before the end. */
     if (status == CLV_OK) {
-        packet = track->packet;
         int64_t decoded = packet->dts != AV_NOPTS_VALUE ? packet->dts : packet->pts;
         track->has_packet = decoded < track->end;
     }
@@ -285,6 +327,8 @@ int clv_piece_copy(struct clv_cut_result *result, const struct clv_piece *piece)
         };
         status = clv_output_finish(&c.output, &result->size_bytes);
     }
+    for (int i = 0; i < c.held_count; i++)
+        av_packet_free(&c.held[i]);
     clv_output_abort(&c.output);
     close_track(&c.video);
     close_track(&c.audio);
