@@ -14,6 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+static const char *directory;
+
 #define LIMIT 1e-4
 #define TEXT_MAX 8
 
@@ -85,7 +87,7 @@ static bool setup(struct fixture *out, const struct shape *shape)
     const struct random_model_options options = {
         .seed = 7, .dtype = shape->dtype, .is_unaligned = shape->is_unaligned};
     struct clv_model_config config = config_of(shape);
-    const char *path = t_path(t_directory(), "model.safetensors");
+    const char *path = t_path(directory, "model.safetensors");
     *out = (struct fixture){0};
     if (random_model_write(path, &config, &options) != CLV_OK ||
         clv_weights_open(&out->weights, path) != CLV_OK ||
@@ -430,6 +432,7 @@ static void patch_tokens_need_kept_tokens(void)
 
 int main(void)
 {
+    directory = t_directory();
     if (clv_device_open(&device, NULL) != CLV_OK) {
         printf("FAIL device: %s\n", clv_error_message());
         return 1;
