@@ -60,7 +60,7 @@ int clv_replace_begin(struct clv_replace *replace, const char *path)
     char *temporary = NULL;
     replace->path = strdup(path);
     if (!directory || !replace->path ||
-        asprintf(&temporary, "%s/.%s.XXXXXX", directory, clv_path_base(path)) < 0) {
+        asprintf(&temporary, "%s/.%.200s.XXXXXX", directory, clv_path_base(path)) < 0) {
         free(directory);
         free(replace->path);
         replace->path = NULL;
