@@ -76,13 +76,19 @@ __attribute__((target("avx,f16c"))) static size_t narrow_f16c(uint16_t *out, con
                          _mm256_cvtps_ph(_mm256_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
     return i;
 }
+
+/* clang cannot ask for F16C; every processor with AVX2 has it. */
+static int has_f16c(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
 #endif
 
 void clv_half_widen(float *out, const uint16_t *in, size_t count)
 {
     size_t i = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("f16c"))
+    if (has_f16c())
         i = widen_f16c(out, in, count);
 #endif
     for (; i < count; i++)
@@ -93,7 +99,7 @@ void clv_half_narrow(uint16_t *out, const float *in, size_t count)
 {
     size_t i = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("f16c"))
+    if (has_f16c())
         i = narrow_f16c(out, in, count);
 #endif
     for (; i < count; i++)
