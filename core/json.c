@@ -126,9 +126,12 @@ struct clv_json *clv_json_array(void)
     return outer(json_array());
 }
 
-/* A value that could not be made, or put, leaves a member clv_json_write() recognises: jansson
- * accepts a NULL value with an error and changes nothing, so the count tells. */
-static const char lost_key[] = "\x01out of memory";
+/* What is left where a value could not be made or put: a string that is not UTF-8, which no other
+ * call can make and which the library refuses to write. */
+static json_t *lost(void)
+{
+    return json_string_nocheck("\xff");
+}
 
 void clv_json_put(struct clv_json *object, const char *key, struct clv_json *value)
 {
@@ -137,7 +140,7 @@ void clv_json_put(struct clv_json *object, const char *key, struct clv_json *val
         return;
     }
     if (json_object_set_new_nocheck(inner(object), key, inner(value)) != 0)
-        (void)json_object_set_new_nocheck(inner(object), lost_key, json_null());
+        (void)json_object_set_new_nocheck(inner(object), "lost", lost());
 }
 
 /* A JSON string of `text`, invalid bytes replaced. */
@@ -188,7 +191,7 @@ void clv_json_append(struct clv_json *array, struct clv_json *value)
     if (!array)
         clv_json_free(value);
     else if (json_array_append_new(inner(array), inner(value)) != 0)
-        (void)json_array_append_new(inner(array), json_string_nocheck(lost_key));
+        (void)json_array_append_new(inner(array), lost());
 }
 
 void clv_json_append_string(struct clv_json *array, const char *text)
@@ -222,10 +225,7 @@ int clv_json_write(struct clv_bytes *out, const struct clv_json *value, bool pre
     /* 9 significant digits tell every float apart. */
     size_t flags =
         JSON_ENCODE_ANY | JSON_REAL_PRECISION(9) | (pretty ? (size_t)JSON_INDENT(2) : JSON_COMPACT);
-    size_t start = out->size_bytes;
     if (json_dump_callback(inner(value), write_piece, out, flags) != 0)
-        return out->status = clv_fail_memory("JSON");
-    if (memmem(out->data + start, out->size_bytes - start, "\\u0001out of memory", 19))
         return out->status = clv_fail_memory("JSON");
     return CLV_OK;
 }

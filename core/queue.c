@@ -20,6 +20,8 @@ struct clv_queue {
 int clv_queue_create(struct clv_queue **out, int capacity)
 {
     *out = NULL;
+    if (capacity <= 0)
+        return clv_fail(CLV_EINVAL, "a queue of %d items cannot be", capacity);
     struct clv_queue *queue = calloc(1, sizeof *queue);
     void **items = calloc((size_t)capacity, sizeof *items);
     if (!queue || !items) {
