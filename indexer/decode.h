@@ -1,0 +1,34 @@
+/* The decoding thread: reads files one after another and sends what the encoder needs of them. */
+#ifndef CLV_INDEXER_DECODE_H
+#define CLV_INDEXER_DECODE_H
+
+#include "core/model/config.h"
+#include "indexer/pipe.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct clv_decode_settings {
+    int64_t length_ms;
+    int stride_steps;
+    double cut_score; /* negative: no shot detection */
+    int thread_count; /* of the decoder; 0: all cores */
+    bool dry_run;     /* decide only; content is read only where it can matter */
+    const struct clv_model_config *config;
+    struct clv_known_rules rules;
+};
+
+struct clv_decode_task {
+    struct clv_pipe *pipe;
+    struct clv_known *known; /* this thread's alone while it runs */
+    struct clv_job *const *jobs;
+    int job_count;
+    const struct clv_decode_settings *settings;
+};
+
+/* Works through the jobs in order; `payload` is a struct clv_decode_task. Each job is one
+ * CLV_WORK_BEGIN, its frames and windows, and one CLV_WORK_END with the file's status, unless the
+ * pipe is stopped. Returns NULL: a pthread's body. */
+void *clv_decode_run(void *payload);
+
+#endif
