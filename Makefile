@@ -127,6 +127,10 @@ lib: $(STATIC) $(SHARED) $(B)/claverdb.h
 
 # ---- compiling -------------------------------------------------------------------------------
 
+# One short line a step; V=1 shows the commands.
+V ?=
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 # Only compute code may reorder for speed, and never changes what NaN means.
 $(B)/core/compute/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math $(OPENMP)
 $(B)/core/compute/%_avx2.o: EXTRA += -mavx2 -mfma -mf16c
@@ -136,10 +140,10 @@ $(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: E
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALLFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
 $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CXX)$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # The migrations as bytes, in order of their numbers.
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
@@ -156,12 +160,12 @@ $(B)/schema/schema.o: EXTRA := -I$(B)/schema
 
 $(STATIC): $(LIBRARY_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 $(SHARED): $(LIBRARY_OBJ) cli/libclaverdb.map
-	$(CC) -shared $(SANFLAGS) -o $@ $(LIBRARY_OBJ) -Wl,--version-script=cli/libclaverdb.map \
+	$(call say,LINK)$(CC) -shared $(SANFLAGS) -o $@ $(LIBRARY_OBJ) -Wl,--version-script=cli/libclaverdb.map \
 	    -Wl,-soname,libclaverdb.so.0 -Wl,--as-needed $(LIBS)
 $(PROGRAM): $(CLI_OBJ) $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $(CLI_OBJ) $(STATIC) -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $(CLI_OBJ) $(STATIC) -Wl,--as-needed $(LIBS)
 	@ln -sfn $(CONFIG)/claverdb build/claverdb
 
 # One header out of the public ones: their own includes are dropped, since all are inside.
@@ -176,22 +180,22 @@ $(B)/claverdb.h: $(PUBLIC) Makefile
 # ---- tests -----------------------------------------------------------------------------------
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(TEST_OBJ) $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/ops/test_%: $(B)/tests/ops/test_%.o $(TEST_OBJ) $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/model/test_%: $(B)/tests/model/test_%.o $(TEST_OBJ) $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 # Fault tests make the Nth call of these fail.
 WRAPPED := malloc calloc realloc write fsync rename
 $(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(TEST_OBJ) $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
                           $(B)/tests/model/random_model.o $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)
-	$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 
 test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN)
 test: test-build
