@@ -76,8 +76,10 @@ TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*
                        tests/fault/test_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 TEST_PARTS := $(filter-out $(TEST_SRC),$(wildcard tests/*.c tests/unit/*.c tests/ops/*.c \
-                                                  tests/model/*.c tests/fault/*.c))
+                                                  tests/model/*.c))
 TEST_OBJ := $(TEST_PARTS:%.c=$(B)/%.o)
+FAULT_PARTS := $(filter-out $(TEST_SRC),$(wildcard tests/fault/*.c))
+FAULT_OBJ := $(FAULT_PARTS:%.c=$(B)/%.o)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
@@ -186,8 +188,8 @@ $(B)/tests/ops/test_%: $(B)/tests/ops/test_%.o $(TEST_OBJ) $(STATIC)
 $(B)/tests/model/test_%: $(B)/tests/model/test_%.o $(TEST_OBJ) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 # Fault tests make the Nth call of these fail.
-WRAPPED := malloc calloc realloc write fsync rename
-$(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(TEST_OBJ) $(STATIC)
+WRAPPED := malloc calloc realloc aligned_alloc strdup strndup asprintf write fsync rename
+$(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(FAULT_OBJ) $(TEST_OBJ) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
@@ -206,9 +208,10 @@ bench: all $(BENCH_BIN) $(TOOL_BIN)
 
 # libFuzzer needs clang; findings become corpus files.
 FUZZ_CC ?= clang
+FUZZ_CXX ?= clang++
 fuzz:
 	@test -n '$(T)' || { echo 'usage: make fuzz T=NAME TIME=60; targets:' $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%); exit 2; }
-	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) SAN=fuzzer-no-link,address,undefined fuzz-build T=$(T)
+	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) CXX=$(FUZZ_CXX) SAN=fuzzer-no-link,address,undefined fuzz-build T=$(T)
 fuzz-build: $(B)/tests/fuzz/fuzz_$(T).o $(STATIC)
 	@mkdir -p $(B)/corpus/$(T) tests/fuzz/corpus/$(T)
 	$(CC) -fsanitize=fuzzer,address,undefined -o $(B)/fuzz_$(T) $^ -Wl,--as-needed $(LIBS)
