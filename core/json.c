@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *inner(const struct clv_json *value)
@@ -19,16 +21,44 @@ static struct clv_json *outer(json_t *value)
     return (struct clv_json *)value;
 }
 
+/* The library drops characters it has no memory for and then blames the text. So it allocates here,
+ * where running out is noted for the parse that runs on this thread. */
+static _Thread_local bool ran_out;
+
+static void *noting_malloc(size_t size)
+{
+    void *memory = malloc(size);
+    ran_out = ran_out || !memory;
+    return memory;
+}
+
+static void set_allocator(void)
+{
+    json_set_alloc_funcs(noting_malloc, free);
+}
+
+/* Before the first value of any kind is made. */
+static void start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, set_allocator);
+}
+
 int clv_json_parse(struct clv_json **out, const char *text, size_t size_bytes, const char *name)
 {
     json_error_t error;
+    start();
+    ran_out = false;
     json_t *value = json_loadb(text, size_bytes,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    *out = NULL;
+    if (ran_out || json_error_code(&error) == json_error_out_of_memory) {
+        json_decref(value);
+        return clv_fail_memory("JSON");
+    }
     *out = outer(value);
     if (value)
         return CLV_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
-        return clv_fail_memory("JSON");
     return clv_fail(CLV_ECORRUPT, "'%s' is not valid JSON: line %d: %s", name, error.line,
                     error.text);
 }
@@ -118,11 +148,13 @@ int clv_json_members(const struct clv_json *object, clv_json_each *each, void *p
 
 struct clv_json *clv_json_object(void)
 {
+    start();
     return outer(json_object());
 }
 
 struct clv_json *clv_json_array(void)
 {
+    start();
     return outer(json_array());
 }
 

@@ -19,9 +19,9 @@ void fault_arm(int kinds, long nth, bool persists);
 /* Back to normal. True where a call failed since fault_arm(). */
 bool fault_disarm(void);
 
-/* Makes jansson and SQLite, which are not linked with --wrap, use the wrapped functions. Before
- * their first use. */
-void fault_libraries(void);
+/* Makes SQLite, which is not linked with --wrap, use the wrapped functions. Before its first use.
+ */
+void fault_sqlite(void);
 
 /* What is tested: runs the operation, and looks at what it left behind. `status` is the
  * operation's; `check` runs without faults, after every run, so it also sees the complete one. */
@@ -32,7 +32,6 @@ struct fault_case {
     int (*operate)(void *payload);
     void (*check)(void *payload, int status);
     void *payload;
-    long runs_max; /* 0: until a run meets no fault */
 };
 
 /* Fails call 0, 1, 2, … of the operation until a run meets no fault, first each call alone, then
