@@ -52,7 +52,7 @@ int clv_json_parse(struct clv_json **out, const char *text, size_t size_bytes, c
     json_t *value = json_loadb(text, size_bytes,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     *out = NULL;
-    if (ran_out || json_error_code(&error) == json_error_out_of_memory) {
+    if (ran_out) {
         json_decref(value);
         return clv_fail_memory("JSON");
     }
