@@ -1,5 +1,6 @@
 /* A compute device: where tensors live and which implementation of the op table runs. The only
- * place that knows which backends were built. */
+ * place that knows which backends were built. One device serves one thread at a time; several
+ * devices may be used at once. */
 #ifndef CLV_CORE_COMPUTE_DEVICE_H
 #define CLV_CORE_COMPUTE_DEVICE_H
 

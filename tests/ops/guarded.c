@@ -129,7 +129,8 @@ void guarded_check(struct guarded *g, const double *want, double limit)
 const struct variant variants[3] = {
     {CLV_VARIANT_PLAIN, "plain"}, {CLV_VARIANT_AVX2, "avx2"}, {CLV_VARIANT_AVX512, "avx512"}};
 
-void variant_begin(const struct variant *variant, const char *format, ...)
+bool variant_begin(const struct variant *variant, struct clv_device **device, const char *format,
+                   ...)
 {
     static char name[200]; /* the harness keeps the pointer */
     char text[160];
@@ -139,15 +140,11 @@ void variant_begin(const struct variant *variant, const char *format, ...)
     va_end(arguments);
     snprintf(name, sizeof name, "%s (%s)", text, variant->name);
     t_begin(name);
-}
-
-struct clv_device *variant_open(const struct variant *variant)
-{
     if (!clv_kernels_find(variant->variant)) {
         t_skip("this processor has no %s", variant->name);
-        return NULL;
+        return false;
     }
-    struct clv_device *device = NULL;
-    CHECK_OK(clv_device_open_variant(&device, NULL, variant->variant));
-    return device;
+    if (!*device)
+        CHECK_OK(clv_device_open_variant(device, NULL, variant->variant));
+    return *device != NULL;
 }

@@ -39,16 +39,15 @@ void guarded_check_unchanged(struct guarded *g);
  * (1 + |want|) away. Reports the worst element only. */
 void guarded_check(struct guarded *g, const double *want, double limit);
 
-/* The variants under test, one device at a time. */
+/* The variants under test. */
 struct variant {
     enum clv_variant variant;
     const char *name;
 };
 extern const struct variant variants[3];
-/* NULL after a t_skip() where the processor lacks the variant. */
-struct clv_device *variant_open(const struct variant *variant);
-/* Begins the test "name (variant)". */
-void variant_begin(const struct variant *variant, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* Begins the test "name (variant)" and opens the variant's device where `*device` is NULL. False
+ * after a t_skip() where the processor lacks the variant, or after a failure to open it. */
+bool variant_begin(const struct variant *variant, struct clv_device **device, const char *format,
+                   ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -548,16 +548,16 @@ static const struct op_case cases[] = {
 
 int main(void)
 {
-    for (int v = 0; v < 3; v++)
+    for (int v = 0; v < 3; v++) {
+        struct clv_device *device = NULL;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             const struct op_case *c = &cases[i];
-            variant_begin(&variants[v], "%s %d %d %d %d", c->name, c->size[0], c->size[1],
-                          c->size[2], c->size[3]);
-            struct clv_device *device = variant_open(&variants[v]);
-            if (device)
+            if (variant_begin(&variants[v], &device, "%s %d %d %d %d", c->name, c->size[0],
+                              c->size[1], c->size[2], c->size[3]))
                 c->check(device, c->size);
-            clv_device_close(device);
             t_finish();
         }
+        clv_device_close(device);
+    }
     return t_end();
 }
