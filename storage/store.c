@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define BUSY_TIMEOUT_MS 10000
-#define FLAT_MAX 50000
+#define FLAT_MAX 20000
 
 static int check_directory(const char *directory, bool creates)
 {

@@ -21,7 +21,7 @@ struct clv_store_options {
     bool create;         /* make the directory and catalog where there is none */
     bool read_only;      /* search never writes the catalog (it may refresh a cache file) */
     int busy_timeout_ms; /* 0: 10000 */
-    int64_t flat_max;    /* up to this many segments a vector index is exact; 0: 50000 */
+    int64_t flat_max;    /* up to this many segments a vector index is exact; 0: 20000 */
 };
 
 /* CLV_ENOTFOUND where there is no database and none is to be made; CLV_EVERSION where a newer

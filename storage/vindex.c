@@ -35,7 +35,7 @@ int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float
                                    idx_t *labels);
 const char *faiss_get_version(void);
 
-#define TRAINING_PER_LIST 64
+#define TRAINING_PER_LIST 40
 #define PROBE_MIN 16
 #define PROBE_SHARE 32 /* of so many lists, one is probed */
 
@@ -87,7 +87,7 @@ int clv_vindex_create(struct clv_vindex **out, int dim, int64_t count, int64_t f
     index->trained_count = count;
     char description[64] = "Flat";
     if (count > flat_max) {
-        int64_t lists = (int64_t)(4 * sqrt((double)count));
+        int64_t lists = (int64_t)(2 * sqrt((double)count));
         if (lists > count / TRAINING_PER_LIST)
             lists = count / TRAINING_PER_LIST;
         snprintf(description, sizeof description, "IVF%lld,SQ8",
