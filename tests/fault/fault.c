@@ -43,7 +43,7 @@ static bool fails(int kind)
     if (left > 0 || (left < 0 && !fault.persists))
         return false;
     fault.fired = true;
-    errno = kind == FAULT_MEMORY ? ENOMEM : kind == FAULT_WRITE ? ENOSPC : EIO;
+    errno = kind & (FAULT_MEMORY | FAULT_SQLITE) ? ENOMEM : kind == FAULT_WRITE ? ENOSPC : EIO;
     return true;
 }
 
@@ -133,7 +133,7 @@ int __wrap_rename(const char *from, const char *to)
 
 static void *sqlite_malloc(int size)
 {
-    char *memory = malloc((size_t)size + SIZE_ROOM);
+    char *memory = fails(FAULT_SQLITE) ? NULL : __real_malloc((size_t)size + SIZE_ROOM);
     if (!memory)
         return NULL;
     memcpy(memory, &size, sizeof size);
@@ -148,7 +148,8 @@ static void sqlite_free(void *memory)
 
 static void *sqlite_realloc(void *memory, int size)
 {
-    char *moved = realloc((char *)memory - SIZE_ROOM, (size_t)size + SIZE_ROOM);
+    size_t whole = (size_t)size + SIZE_ROOM;
+    char *moved = fails(FAULT_SQLITE) ? NULL : __real_realloc((char *)memory - SIZE_ROOM, whole);
     if (!moved)
         return NULL;
     memcpy(moved, &size, sizeof size);
@@ -206,7 +207,8 @@ void fault_sqlite(void)
 static void fault_round(const struct fault_case *c, bool persists)
 {
     bool fired = true, ever = false;
-    for (long nth = 0; fired && !t_failed(); nth++) {
+    for (long nth = 0; fired && !t_failed();
+         nth += c->every && nth >= c->every ? 1 + nth / c->every : 1) {
         if (c->prepare)
             CHECK_OK(c->prepare(c->payload));
         clv_error_clear();

@@ -10,6 +10,7 @@ enum fault_kind {
     FAULT_WRITE = 2,  /* write; SQLite's own writes too */
     FAULT_SYNC = 4,   /* fsync */
     FAULT_RENAME = 8,
+    FAULT_SQLITE = 16, /* SQLite's allocations */
     FAULT_FILES = FAULT_WRITE | FAULT_SYNC | FAULT_RENAME,
 };
 
@@ -19,8 +20,8 @@ void fault_arm(int kinds, long nth, bool persists);
 /* Back to normal. True where a call failed since fault_arm(). */
 bool fault_disarm(void);
 
-/* Makes SQLite, which is not linked with --wrap, use the wrapped functions. Before its first use.
- */
+/* Lets SQLite, which is not linked with --wrap, meet FAULT_SQLITE and FAULT_WRITE. Before its first
+ * use. */
 void fault_sqlite(void);
 
 /* What is tested: runs the operation, and looks at what it left behind. `status` is the
@@ -32,6 +33,7 @@ struct fault_case {
     int (*operate)(void *payload);
     void (*check)(void *payload, int status);
     void *payload;
+    long every; /* the first so many calls fail one by one, later ones ever more rarely; 0: all */
 };
 
 /* Fails call 0, 1, 2, … of the operation until a run meets no fault, first each call alone, then
