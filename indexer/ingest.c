@@ -119,8 +119,9 @@ struct pipeline {
     struct clv_pipe *pipe;
     struct clv_encode *encode;
     const char *path; /* of the file at hand */
+    /* of the pipelines before this one */
     double decode_before_s, encode_before_s;
-    int64_t bytes_before, footage_before_ms;
+    int64_t bytes_before, footage_before_ms, frames_before;
 };
 
 static void note_progress(struct pipeline *line)
@@ -129,7 +130,9 @@ static void note_progress(struct pipeline *line)
     progress->bytes_done = line->bytes_before + atomic_load(&line->pipe->bytes_done);
     progress->footage_ms = line->footage_before_ms + atomic_load(&line->pipe->footage_ms);
     progress->decode_s = line->decode_before_s + 1e-6 * (double)atomic_load(&line->pipe->busy_us);
-    progress->encode_s = line->encode_before_s + clv_encode_counts(line->encode).busy_s;
+    struct clv_encode_counts counts = clv_encode_counts(line->encode);
+    progress->encode_s = line->encode_before_s + counts.busy_s;
+    progress->frame_count = line->frames_before + counts.frames;
     if (clv_clock_seconds() - line->run->reported_s >= REPORT_INTERVAL_S)
         clv_run_report(line->run, CLV_INGEST_PROGRESS, line->path, "");
 }
@@ -192,6 +195,7 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
         .encode_before_s = run->progress.encode_s,
         .bytes_before = run->progress.bytes_done,
         .footage_before_ms = run->progress.footage_ms,
+        .frames_before = run->progress.frame_count,
     };
     pthread_t thread;
     bool has_thread = false;

@@ -44,6 +44,7 @@ struct clv_ingest_progress {
     int file_count, files_done;
     int indexed_count, unchanged_count, moved_count, failed_count, gone_count, pruned_count;
     int64_t segment_count;
+    int64_t frame_count;             /* that went through the model */
     int64_t bytes_total, bytes_done; /* of files to be read: what the time left is reckoned from */
     int64_t footage_ms;              /* decoded so far */
     double elapsed_s;

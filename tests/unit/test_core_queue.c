@@ -1,4 +1,5 @@
 /* The bounded queue, alone and between threads. */
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/queue.h"
 #include "tests/t.h"
@@ -155,6 +156,25 @@ static void closing_wakes_those_who_wait(void)
     clv_queue_free(full);
 }
 
+static void waits_no_longer_than_told(void)
+{
+    struct clv_queue *queue = NULL;
+    bool timed_out = false;
+    REQUIRE_OK(clv_queue_create(&queue, 1));
+    double begun = clv_clock_seconds();
+    CHECK(clv_queue_pop_for(queue, 30, &timed_out) == NULL);
+    CHECK(timed_out);
+    CHECK(clv_clock_seconds() - begun >= 0.029);
+    CHECK(clv_queue_push(queue, item(1)));
+    CHECK(clv_queue_pop_for(queue, 1500, &timed_out) == item(1));
+    CHECK(!timed_out);
+    clv_queue_close(queue);
+    timed_out = true;
+    CHECK(clv_queue_pop_for(queue, 1500, &timed_out) == NULL);
+    CHECK(!timed_out);
+    clv_queue_free(queue);
+}
+
 int main(void)
 {
     T_RUN(items_come_in_order);
@@ -162,5 +182,6 @@ int main(void)
     T_RUN(a_queue_needs_room);
     T_RUN(threads_lose_and_double_nothing);
     T_RUN(closing_wakes_those_who_wait);
+    T_RUN(waits_no_longer_than_told);
     return t_end();
 }
