@@ -184,7 +184,7 @@ int clv_directory_create(const char *path)
     if (!partial)
         return clv_fail_memory("a path");
     int status = CLV_OK;
-    for (char *at = partial + 1; status == CLV_OK; at++) {
+    for (char *at = partial + (partial[0] != '\0'); status == CLV_OK; at++) {
         char kept = *at;
         if (kept != '/' && kept != '\0')
             continue;

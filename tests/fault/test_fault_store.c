@@ -19,7 +19,7 @@
 static const int kinds[] = {FAULT_MEMORY, FAULT_FILES, FAULT_SQLITE};
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 /* Of the thousands of SQLite's allocations. */
-#define EVERY 40
+#define EVERY 15
 
 struct database {
     const char *directory;
