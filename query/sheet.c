@@ -36,6 +36,7 @@ static const char head[] =
     "text-transform:uppercase}\n"
     "h1{margin:.2rem 0 .3rem;font-size:1.9rem;line-height:1.2;font-weight:650;"
     "overflow-wrap:anywhere}\n"
+    "time{white-space:nowrap}\n"
     ".facts{margin:0 0 1.6rem;color:var(--soft)}\n"
     "ol{list-style:none;margin:0;padding:0}\n"
     "article{margin:0 0 1.1rem;padding:1rem 1.1rem 1.05rem;background:var(--card);"
@@ -52,7 +53,7 @@ static const char head[] =
     "white-space:nowrap}\n"
     ".when small{margin-left:.4rem;color:var(--soft);font-weight:400}\n"
     ".strip{display:grid;grid-template-columns:repeat(6,1fr);gap:.35rem}\n"
-    "figure{position:relative;margin:0;aspect-ratio:16/10;overflow:hidden;border-radius:.35rem;"
+    "figure{position:relative;margin:0;aspect-ratio:16/9;overflow:hidden;border-radius:.35rem;"
     "background:var(--frame)}\n"
     "figure img{display:block;width:100%;height:100%;object-fit:contain}\n"
     "figcaption{position:absolute;left:.3rem;bottom:.3rem;padding:0 .35rem;border-radius:.25rem;"
@@ -168,13 +169,13 @@ static void add_title(struct clv_bytes *out, const struct clv_manifest *manifest
     clv_bytes_text(out, " – contact sheet</title>\n</head>\n<body>\n<header>\n"
                         "<p class=\"kicker\">Contact sheet</p>\n<h1>");
     add_text(out, query);
-    clv_bytes_format(out, "</h1>\n<p class=\"facts\">%d moment%s from %d video%s · %s · %s</p>\n",
-                     manifest->count, manifest->count == 1 ? "" : "s", videos,
-                     videos == 1 ? "" : "s",
-                     strcmp(manifest->mode, "copy") == 0   ? "streams copied"
-                     : strcmp(manifest->mode, "none") == 0 ? "no clips cut"
-                                                           : "clips exact to the frame",
-                     date);
+    clv_bytes_format(
+        out, "</h1>\n<p class=\"facts\">%d moment%s from %d video%s · %s · <time>%s</time></p>\n",
+        manifest->count, manifest->count == 1 ? "" : "s", videos, videos == 1 ? "" : "s",
+        strcmp(manifest->mode, "copy") == 0   ? "streams copied"
+        : strcmp(manifest->mode, "none") == 0 ? "no clips cut"
+                                              : "clips exact to the frame",
+        date);
     clv_bytes_text(out, "</header>\n<main>\n<ol>\n");
 }
 
