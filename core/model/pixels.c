@@ -108,7 +108,7 @@ int clv_pixels_square(uint8_t *square_out, const struct clv_image *image,
 {
     struct clv_pixels *pixels = NULL;
     int status = clv_pixels_create(&pixels, config);
-    if (status == CLV_OK)
+    if (pixels)
         status = clv_pixels_crop(pixels, square_out, image);
     clv_pixels_free(pixels);
     return status;

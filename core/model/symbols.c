@@ -32,7 +32,7 @@ static void make_byte_texts(struct clv_symbols *symbols)
             char *last = symbols->byte_texts[256 + count];
             size_t size = clv_unicode_encode(text, code_point);
             memcpy(last, text, size);
-            memcpy(last + size, "</w>", 4);
+            memcpy(last + size, "</w>", sizeof "</w>");
             symbols->byte_order[count++] = (uint8_t)byte;
         }
 }

@@ -8,6 +8,7 @@
 #include "core/model/huggingface.h"
 #include "core/model/symbols.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,7 @@ static int split(const char **space_out, const char *pair, size_t size_bytes, co
 int clv_vocabulary_add(struct clv_vocabulary *vocabulary, const struct clv_symbols *symbols,
                        const char *pair, size_t size_bytes, const char *name, size_t line)
 {
-    const char *right;
+    const char *right = pair;
     int status = split(&right, pair, size_bytes, name, line);
     if (status != CLV_OK)
         return status;
@@ -148,7 +149,7 @@ static int add_list(struct clv_vocabulary *vocabulary, struct clv_symbols *symbo
         size_t number = vocabulary->merge_count + 1;
         if ((line == text && memmem(line, size, "#version", 8)) || (size == 0 && at == end))
             continue;
-        const char *space;
+        const char *space = line;
         int status = split(&space, line, size, name, number);
         if (status != CLV_OK)
             return status;
@@ -202,14 +203,11 @@ int clv_vocabulary_parse(struct clv_vocabulary *out, const char *text, size_t si
 /* `path` with `from`, which ends it, replaced by `to`; the caller frees. */
 static char *beside(const char *path, const char *from, const char *to)
 {
-    size_t kept = strlen(path) - strlen(from);
-    char *other = malloc(kept + strlen(to) + 1);
-    if (!other) {
+    char *other = NULL;
+    if (asprintf(&other, "%.*s%s", (int)(strlen(path) - strlen(from)), path, to) < 0) {
         clv_fail_memory("a path");
         return NULL;
     }
-    memcpy(other, path, kept);
-    memcpy(other + kept, to, strlen(to) + 1);
     return other;
 }
 
