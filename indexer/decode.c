@@ -12,6 +12,7 @@ struct decoding {
     const struct clv_decode_task *task;
     struct clv_job *job;
     struct clv_reader *reader;
+    struct clv_pixels *pixels; /* made with the first picture, kept for the run */
     int64_t first_ticks;
     bool has_first;
     double waited_s; /* for the other side, since `begun_s` */
@@ -75,8 +76,10 @@ static int on_keep(void *payload, int place)
         return fail_stopped();
     decoding->task->pipe->at_place[place] = square;
     int status = clv_reader_image(decoding->reader, &image);
+    if (status == CLV_OK && !decoding->pixels)
+        status = clv_pixels_create(&decoding->pixels, decoding->task->settings->config);
     if (status == CLV_OK)
-        status = clv_pixels_square(square, image, decoding->task->settings->config);
+        status = clv_pixels_crop(decoding->pixels, square, image);
     return status;
 }
 
@@ -266,6 +269,7 @@ void *clv_decode_run(void *payload)
         if (run_job(&decoding) != CLV_OK)
             break;
     }
+    clv_pixels_free(decoding.pixels);
     clv_pipe_finish(task->pipe);
     return NULL;
 }
