@@ -211,9 +211,12 @@ static int run_text(struct comparison *c)
     const size_t count = (size_t)(shape[0] * shape[1]);
     int32_t *ids = malloc(tokens->element_count * sizeof *ids);
     int32_t *starts = malloc((count + 1) * sizeof *starts);
-    int status = ids && starts ? CLV_OK : clv_fail_memory("the tokens of texts");
-    if (status == CLV_OK)
-        status = reserve(c, TEXT_FEATURES, 2, (int64_t[]){(int64_t)count, c->config.embed_dim});
+    int status;
+    if (!ids || !starts) {
+        status = clv_fail_memory("the tokens of texts");
+        goto done;
+    }
+    status = reserve(c, TEXT_FEATURES, 2, (int64_t[]){(int64_t)count, c->config.embed_dim});
     if (status == CLV_OK)
         status = pack_texts(c, ids, starts, count, (size_t)shape[2]);
     if (status == CLV_OK)
@@ -221,6 +224,7 @@ static int run_text(struct comparison *c)
             clv_encoder_create(&encoder, c->device, c->model->weights, &c->model->config, &options);
     if (status == CLV_OK)
         status = clv_encoder_text(encoder, c->result[TEXT_FEATURES], ids, starts, (int)count);
+done:
     clv_encoder_free(encoder);
     free(ids);
     free(starts);

@@ -102,7 +102,7 @@ static int load_params(struct clv_encoder *encoder, const struct clv_weights *we
 {
     const struct clv_params *params = &encoder->params;
     size_t converted_count = 0, at = 0;
-    encoder->param = calloc(params->count, sizeof *encoder->param);
+    encoder->param = calloc(params->count + 1, sizeof *encoder->param);
     float *chunk = malloc(CONVERT_CHUNK * sizeof *chunk);
     int status = encoder->param && chunk ? CLV_OK : clv_fail_memory("the encoder's weights");
     for (size_t i = 0; i < params->count && status == CLV_OK; i++) {

@@ -194,9 +194,12 @@ int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *en
         return clv_fail(CLV_EINVAL, "%d texts are too many at once", count);
     int32_t *ids = malloc(((size_t)count * length + 1) * sizeof *ids);
     int32_t *starts = malloc(((size_t)count + 1) * sizeof *starts);
-    int status = ids && starts ? CLV_OK : clv_fail_memory("the tokens of texts");
-    if (status == CLV_OK)
-        status = tokenize(model, ids, starts, &cut_count, texts, count);
+    int status;
+    if (!ids || !starts) {
+        status = clv_fail_memory("the tokens of texts");
+        goto done;
+    }
+    status = tokenize(model, ids, starts, &cut_count, texts, count);
     if (status == CLV_OK)
         status = clv_encoder_text(encoder, out, ids, starts, count);
     if (status == CLV_OK) {
@@ -204,6 +207,7 @@ int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *en
         if (cut_count_out)
             *cut_count_out = cut_count;
     }
+done:
     free(ids);
     free(starts);
     return status;

@@ -14,6 +14,7 @@
 #include "core/model/params.h"
 #include "core/model/weights_table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,15 +72,16 @@ static void fill(float *out, size_t count, float scale, uint64_t *state)
  * each channel's own). */
 static void fill_filters(float *out, const struct clv_param *param, uint64_t *state)
 {
-    const int side = (int)param->shape[2], block = 4, blocks = side / block;
+    enum { BLOCK = 4, BLOCKS = 4, SIDE = BLOCK * BLOCKS };
+    assert(param->shape[2] == SIDE);
     for (int64_t f = 0; f < param->shape[0]; f++) {
-        float grey[16], colour[3];
-        fill(grey, (size_t)(blocks * blocks), 0.02f, state);
+        float grey[BLOCKS * BLOCKS], colour[3];
+        fill(grey, BLOCKS * BLOCKS, 0.02f, state);
         fill(colour, 3, 0.02f, state);
         for (int c = 0; c < 3; c++)
-            for (int y = 0; y < side; y++)
-                for (int x = 0; x < side; x++)
-                    *out++ = grey[y / block * blocks + x / block] + colour[c];
+            for (int y = 0; y < SIDE; y++)
+                for (int x = 0; x < SIDE; x++)
+                    *out++ = grey[y / BLOCK * BLOCKS + x / BLOCK] + colour[c];
     }
 }
 
