@@ -45,11 +45,13 @@ MODULE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(MODULES) 2>/dev/null | sed 's/
 OPENBLAS_CFLAGS := $(if $(OPENBLAS_DIR),-isystem /usr/include/$(LIBDIR)/openblas-openmp)
 ALLFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -fPIC -pthread $(WARN) $(OPTIMIZE) \
             $(CFLAGS) $(SANFLAGS) $(MODULE_CFLAGS) $(OPENBLAS_CFLAGS)
-CXXFLAGS_ALL := -std=c++17 -I. -fPIC -pthread -Wall -Wextra $(OPTIMIZE) -g $(SANFLAGS)
+# FAISS is not built with sanitizers, so its types cannot be checked by their tables.
+CXXFLAGS_ALL := -std=c++17 -I. -fPIC -pthread -Wall -Wextra $(OPTIMIZE) -g $(SANFLAGS) \
+                $(if $(findstring undefined,$(SAN)),-fno-sanitize=vptr)
 LIBS := $(shell $(PKG_CONFIG) --libs $(MODULES) 2>/dev/null) $(if $(FAISS_C),-lfaiss_c) -lfaiss \
         $(if $(OPENBLAS_DIR),-L$(OPENBLAS_DIR)) -lopenblas -lgomp -lstdc++ -lm -pthread
 
-CONFIG := $(shell echo '$(CC) $(ALLFLAGS) $(FAISS_C)' | cksum | cut -d' ' -f1)
+CONFIG := $(shell echo '$(CC) $(ALLFLAGS) $(CXX) $(CXXFLAGS_ALL) $(FAISS_C)' | cksum | cut -d' ' -f1)
 B := build/$(CONFIG)
 
 # ---- sources ---------------------------------------------------------------------------------
