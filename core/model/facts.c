@@ -1,7 +1,8 @@
 /* What can be said of a model: counts, types, and the exact work of its passes. */
+#include "core/model/model.h"
+
 #include "core/error.h"
 #include "core/file.h"
-#include "core/model/model.h"
 #include "core/model/params.h"
 #include "core/model/weights.h"
 

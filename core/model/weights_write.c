@@ -1,9 +1,10 @@
 /* The safetensors writer, and the digest that makes a model's identity. */
+#include "core/model/weights.h"
+
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/model/weights.h"
 #include "core/model/weights_table.h"
 
 #include <string.h>
