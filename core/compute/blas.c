@@ -1,5 +1,5 @@
-/* OpenBLAS, and the check that it multiplies correctly here: OpenBLAS before 0.3.24 picks kernels
- * for some newer processors that compute wrong products. */
+/* OpenBLAS, and the check that it multiplies correctly here: it picks its kernels by processor, and
+ * old versions have picked wrong ones for processors newer than they are. */
 #include "core/compute/blas.h"
 
 #include "core/error.h"
