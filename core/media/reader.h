@@ -2,7 +2,9 @@
  *
  * Pictures come upright (rotation applied), with square pixels (sample aspect ratio applied),
  * deinterlaced where the frame says it is interlaced, as full-range RGB. Times are the stream's
- * own timestamps in its own time base. A reader serves one thread at a time. */
+ * own timestamps in its own time base. A reader serves one thread at a time.
+ *
+ * Only the one file is ever opened, never what it refers to: playlists are CLV_EUNSUPPORTED. */
 #ifndef CLV_CORE_MEDIA_READER_H
 #define CLV_CORE_MEDIA_READER_H
 
@@ -43,15 +45,18 @@ struct clv_frame {
     bool is_cut; /* the first frame of a new shot, where cuts are detected */
 };
 
-/* The best video stream that is no cover picture. CLV_EUNSUPPORTED "has no video stream" or
- * "no decoder for …"; CLV_ECORRUPT with FFmpeg's reason; each message names the file. */
+/* The best video stream that is no cover picture. CLV_EUNSUPPORTED "has no video stream", "no
+ * decoder for …", "is encrypted", or more than 16384 x 16384 pixels; CLV_ECORRUPT with FFmpeg's
+ * reason; CLV_EINVAL for what is no regular file; each message names the file. Decodes the first
+ * frame already, since only it tells the size for certain. */
 int clv_reader_open(struct clv_reader **out, const char *path,
                     const struct clv_reader_options *options);
 void clv_reader_close(struct clv_reader *reader);
 const struct clv_media_info *clv_reader_info(const struct clv_reader *reader);
 
 /* The next frame in presentation order; CLV_DONE at the end. Damaged packets are skipped and
- * counted; CLV_ECORRUPT where not one frame of the file can be decoded, CLV_ECANCELED. */
+ * counted; CLV_ECORRUPT where not one frame of the file can be decoded (CLV_EUNSUPPORTED where
+ * that is because it is encrypted), CLV_ECANCELED. */
 int clv_reader_next(struct clv_reader *reader, struct clv_frame *frame_out);
 /* The picture of the last frame given by clv_reader_next(); borrowed until the next call on the
  * reader. Costs a conversion, so ask only for frames that are used. Size can change mid-file. */
