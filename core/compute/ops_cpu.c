@@ -17,8 +17,9 @@ static const struct clv_kernels *kernels_of(const struct clv_device *device)
     return ((const struct clv_cpu *)device->state)->kernels;
 }
 
-/* Threads for a region that touches rows * cols elements. */
-static int threads_for(const struct clv_device *device, int rows, int cols)
+/* Threads for a region that touches rows * cols elements. Only pragmas call it, which a compiler
+ * without OpenMP skips. */
+__attribute__((unused)) static int threads_for(const struct clv_device *device, int rows, int cols)
 {
     const struct clv_cpu *cpu = device->state;
     return (size_t)rows * (size_t)cols < CLV_CPU_PARALLEL_ELEMENTS ? 1 : cpu->thread_count;
@@ -68,8 +69,7 @@ static void multiply_add(struct clv_device *device, struct clv_tensor out, struc
     const struct clv_kernels *kernels = kernels_of(device);
     const struct clv_cpu *cpu = device->state;
     if (bias || (base && base != out.data)) {
-        int threads = threads_for(device, out.rows, out.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
         for (int r = 0; r < out.rows; r++) {
             const float *first = base ? base + r * base_stride : bias;
             kernels->add(out.data + r * out.stride, first, base ? bias : NULL, out.cols);
@@ -84,8 +84,7 @@ static void activate(struct clv_device *device, struct clv_tensor out, struct cl
                      enum clv_activation activation, struct clv_tensor residual)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-    int threads = threads_for(device, out.rows, out.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
     for (int r = 0; r < out.rows; r++)
         kernels->activate(out.data + r * out.stride, x.data + r * x.stride,
                           residual.data ? residual.data + r * residual.stride : NULL, out.cols,
@@ -125,8 +124,7 @@ static void cpu_layer_norm(struct clv_device *device, struct clv_tensor out, str
                            const float *weight, const float *bias)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-    int threads = threads_for(device, x.rows, x.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, x.rows, x.cols)) schedule(static)
     for (int r = 0; r < x.rows; r++)
         kernels->layer_norm(out.data + r * out.stride, x.data + r * x.stride, weight, bias, x.cols);
 }
@@ -135,8 +133,7 @@ static void cpu_patches(struct clv_device *device, struct clv_tensor out, struct
                         int side, int patch)
 {
     int grid = side / patch;
-    int threads = threads_for(device, out.rows, out.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int frame = r / (grid * grid), row = r / grid % grid, col = r % grid;
         float *to = out.data + r * out.stride;
@@ -156,8 +153,7 @@ static void cpu_frame_embed(struct clv_device *device, struct clv_tensor out,
 {
     const struct clv_kernels *kernels = kernels_of(device);
     int tokens = position.rows;
-    int threads = threads_for(device, out.rows, out.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int frame = r / tokens, token = r % tokens;
         ptrdiff_t source = (ptrdiff_t)frame * (tokens - 1) + token - 1;
@@ -172,8 +168,7 @@ static void cpu_window_embed(struct clv_device *device, struct clv_tensor out,
                              int token_count, struct clv_tensor temporal)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-    int threads = threads_for(device, out.rows, out.cols);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int slot = r / token_count, frame = slot % frame_count;
         ptrdiff_t source = (ptrdiff_t)indices[slot] * token_count + r % token_count;
