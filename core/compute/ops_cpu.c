@@ -132,6 +132,7 @@ static void cpu_layer_norm(struct clv_device *device, struct clv_tensor out, str
 static void cpu_patches(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
                         int side, int patch)
 {
+    (void)device; /* without OpenMP */
     int grid = side / patch;
 #pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
     for (int r = 0; r < out.rows; r++) {
