@@ -248,4 +248,5 @@ const struct clv_command clv_command_demo = {
     .settings_size = sizeof(struct settings),
     .defaults = &defaults,
     .run = run,
+    .computes = true,
 };

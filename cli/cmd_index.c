@@ -278,7 +278,13 @@ static int index_paths(struct clv_session *session, struct state *state,
         .dry_run = settings->dry_run,
         .cancel = cli->cancel,
     };
-    struct clv_encoder_options encoder_options = {.no_text = true};
+    /* Room for four overlapping windows and the frames that come meanwhile: batches are what makes
+     * an encoder fast. */
+    struct clv_encoder_options encoder_options = {
+        .no_text = true,
+        .slot_count = 4 * session->model.config.frame_count + 8,
+        .window_batch_max = 4,
+    };
     int status = clv_encoder_create(&encoder, session->device, session->model.weights,
                                     &session->model.config, &encoder_options);
     if (status != CLV_OK)
@@ -289,8 +295,6 @@ static int index_paths(struct clv_session *session, struct state *state,
                               cli->operand_count, &options, report, state);
     clv_progress_end(&state->progress);
     clv_encoder_free(encoder);
-    if (status == CLV_OK && !settings->dry_run)
-        status = clv_store_refresh(session->store, cli->cancel);
     if (status != CLV_OK && status != CLV_ECANCELED)
         return status;
     if (cli->flags.json)
@@ -370,4 +374,5 @@ const struct clv_command clv_command_index = {
     .settings_size = sizeof(struct settings),
     .defaults = &defaults,
     .run = run,
+    .computes = true,
 };

@@ -292,4 +292,5 @@ const struct clv_command clv_command_model_compare = {
     .settings_size = sizeof(struct settings),
     .defaults = &defaults,
     .run = run_compare,
+    .computes = true,
 };

@@ -247,4 +247,5 @@ const struct clv_command clv_command_search = {
     .settings_size = sizeof(struct settings),
     .defaults = &defaults,
     .run = run,
+    .computes = true,
 };

@@ -58,6 +58,7 @@ struct clv_command {
     size_t settings_size;
     const void *defaults;
     clv_command_run *run;
+    bool computes; /* runs a model, on several threads */
 };
 
 extern const struct clv_command clv_command_index, clv_command_search, clv_command_export,

@@ -204,6 +204,19 @@ static int check_operands(const struct clv_command *command, const struct clv_cl
 
 /* ---- running it ---- */
 
+/* The threads of an OpenMP team wait for one another by spinning, for milliseconds: as soon as
+ * anything else runs on the machine, most of the time goes into that. libgomp reads how long to
+ * spin when it is loaded and never again, so the program has to be started anew to tell it.
+ * Whoever has set either variable knows better. */
+static void stop_spinning(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY") != NULL || getenv("GOMP_SPINCOUNT") != NULL)
+        return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+        execv("/proc/self/exe", argv);
+    /* Where that cannot be (no /proc), it only is slower. */
+}
+
 static int run_command(struct clv_cli *cli, const struct clv_command *command,
                        const struct clv_opt_set *globals, int argc, char **argv, int index)
 {
@@ -256,6 +269,8 @@ int clv_command_line(int argc, char **argv)
     clv_out_init(cli.flags.color);
     if (cli.flags.version)
         command = &clv_command_version;
+    if (command != NULL && command->computes)
+        stop_spinning(argv);
     if (command != NULL)
         return run_command(&cli, command, &globals, argc, argv, index);
     clv_help_program(cli.flags.help ? stdout : stderr);

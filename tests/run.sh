@@ -10,6 +10,8 @@ mode=${2:-plain}
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# Without this the threads of tests that run beside others spin most of their time away.
+export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}"
 export CLAVERDB="$PWD/$build/claverdb" CLV_BUILD="$PWD/$build" CLV_TEST_MODE="$mode"
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}"
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$PWD/tests/lsan.supp:print_suppressions=0}"

@@ -2,7 +2,7 @@
 . tests/cli/lib.sh
 index_clips door-opens-a door-opens-b
 cp "$clips"/*.mp4 "$work/in/"
-"$CLAVERDB" index --quiet --length 400ms --stride 50ms --force "$work/in" >"$work/index.out" 2>"$work/index.err" &
+"$CLAVERDB" index --quiet --length 400ms --stride 100ms --force "$work/in" >"$work/index.out" 2>"$work/index.err" &
 indexing=$!
 # searches NAME: searches until the indexing ends, and counts what went wrong.
 searches() {

@@ -50,8 +50,8 @@ expect broken 3 "$CLAVERDB" index "$root"
 out_has broken_sums '3 could not be read'
 for name in text empty cut; do err_has "broken_names_$name" "^claverdb: .*$name.mp4"; done
 same broken_once "$(grep -c text.mp4 "$work/err")" 1
-expect broken_again 0 "$CLAVERDB" index --json "$root"
-json broken_left_alone '.[-1]|"\(.indexed) \(.failed)"' '0 0'
+expect broken_again 3 "$CLAVERDB" index --json "$root"
+json broken_again_sums '.[-1]|"\(.indexed) \(.failed)"' '0 3'
 expect retried 3 "$CLAVERDB" index --json --retry-failed "$root"
 json retried_sums '.[-1].failed' 3
 json retried_reason '[.[]|select(.status=="failed" and (.detail|length) > 10)]|length' 3

@@ -35,7 +35,7 @@ for signal in INT TERM; do
         skip "interrupted_$signal" 'it was done before the signal'
     else
         same "interrupted_$signal" $status 130
-        err_has "interrupted_${signal}_says" '^claverdb: interrupted'
+        err_has "interrupted_${signal}_says" '^claverdb: indexing was stopped'
         out_has "interrupted_${signal}_sums" '^indexed [0-9]+ of 12 files'
     fi
     expect "interrupted_${signal}_check" 0 "$CLAVERDB" check

@@ -5,7 +5,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export XDG_DATA_HOME="$work/data" XDG_CACHE_HOME="$work/cache" HOME="$work"
 for variable in $(env | sed -n 's/^\(CLAVERDB_[A-Z_]*\)=.*/\1/p'); do unset "$variable"; done
-unset NO_COLOR
+unset NO_COLOR GOMP_SPINCOUNT
 failures=0
 
 # ok NAME / fail NAME TEXT / skip NAME REASON
