@@ -340,7 +340,7 @@ static int run(const struct clv_cli *cli)
         goto done;
     }
     if (status == CLV_OK)
-        status = clv_session_open_model(&session);
+        status = clv_session_open_model(&session, true);
     if (status == CLV_OK)
         status = clv_session_open_device(&session);
     if (status == CLV_OK)

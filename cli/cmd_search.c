@@ -193,7 +193,7 @@ static int run(const struct clv_cli *cli)
     char *glob = NULL;
     int status = clv_session_open_store(&session, cli, false);
     if (status == CLV_OK)
-        status = clv_session_open_model(&session);
+        status = clv_session_open_model(&session, text != NULL);
     if (status == CLV_OK)
         status = clv_session_find_model(&session);
     if (status == CLV_OK && session.model_id == 0)

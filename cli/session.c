@@ -63,11 +63,11 @@ static int get_setting(struct clv_session *session, char **out, const char *key)
     return status;
 }
 
-static int open_placeholder(struct clv_session *session)
+static int open_placeholder(struct clv_session *session, bool warns)
 {
     int status = clv_model_open_placeholder(&session->model);
     session->has_model = status == CLV_OK;
-    if (status == CLV_OK && !session->cli->flags.quiet)
+    if (status == CLV_OK && warns && !session->cli->flags.quiet)
         clv_out_warning("no model was named (--model FILE), so the built-in placeholder is used: "
                         "its scores of text mean nothing, --like finds what looks alike");
     return status;
@@ -81,7 +81,7 @@ static int open_file(struct clv_session *session, const char *path, const char *
     return status;
 }
 
-int clv_session_open_model(struct clv_session *session)
+int clv_session_open_model(struct clv_session *session, bool warns)
 {
     const struct clv_globals *flags = &session->cli->flags;
     if (flags->model != NULL)
@@ -94,7 +94,7 @@ int clv_session_open_model(struct clv_session *session)
     if (status != CLV_OK)
         goto done;
     if (path == NULL)
-        status = open_placeholder(session);
+        status = open_placeholder(session, warns);
     else if (!clv_file_exists(path))
         status =
             clv_fail(CLV_ENOTFOUND,

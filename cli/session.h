@@ -27,8 +27,9 @@ struct clv_session {
 int clv_session_open_store(struct clv_session *session, const struct clv_cli *cli, bool create);
 
 /* The model that --model names, else the one remembered in the database, else the built-in
- * placeholder (with a warning on stderr that text means nothing to it). Needs the store. */
-int clv_session_open_model(struct clv_session *session);
+ * placeholder, with a warning on stderr that text means nothing to it, where `warns`. Needs the
+ * store. */
+int clv_session_open_model(struct clv_session *session, bool warns);
 /* Sets model_id where the store knows the model. */
 int clv_session_find_model(struct clv_session *session);
 /* Adds the model to the store where it is new, and remembers where it lies. */

@@ -192,7 +192,7 @@ int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *en
     const size_t length = (size_t)model->config.context_length;
     if (count < 0 || (size_t)count > INT32_MAX / length)
         return clv_fail(CLV_EINVAL, "%d texts are too many at once", count);
-    int32_t *ids = malloc(((size_t)count * length + 1) * sizeof *ids);
+    int32_t *ids = calloc((size_t)count * length + 1, sizeof *ids);
     int32_t *starts = malloc(((size_t)count + 1) * sizeof *starts);
     int status;
     if (!ids || !starts) {

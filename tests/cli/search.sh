@@ -11,6 +11,8 @@ done
 json like_itself '.[0]|"\(.rank) \(.score > 0.999) \(.end_ms > .start_ms)"' '1 true true'
 expect like_part 0 "$CLAVERDB" search --quiet --json -n 1 --like "$work/in/door-opens-a.mp4@0:02-0:04"
 json like_part_scene '.[0].path|split("/")[-1]|startswith("door-opens")' true
+expect like_alone 0 "$CLAVERDB" search -n 1 --like "$work/in/door-opens-a.mp4"
+same like_alone_no_warning "$(cat "$work/err")" ""
 expect like_instant 0 "$CLAVERDB" search --quiet --json -n 2 --like "$work/in/stone-falls-b.mp4@1.5"
 json like_instant_scene '[.[]|select(.type=="moment").path|split("/")[-1]|startswith("stone-falls")]|all' true
 ffmpeg -loglevel error -ss 2 -i "$clips/balloon-rises-a.mp4" -frames:v 1 "$work/still.png" </dev/null
