@@ -6,14 +6,14 @@
 
 /* Formats FFmpeg decodes; what other files commonly share (".dat", ".bin") is left out. */
 static const char *const video_extensions[] = {
-    "264",  "265", "266",  "360",  "3g2",  "3gp",      "amv",  "asf",    "av1",   "avc",  "avi",
-    "avs2", "bik", "cmfv", "dav",  "dif",  "divx",     "dv",   "dvr-ms", "evo",   "f4v",  "flc",
-    "fli",  "flv", "gxf",  "h261", "h263", "h264",     "h265", "hevc",   "insv",  "ismv", "ivf",
-    "jpgv", "m1v", "m2p",  "m2t",  "m2ts", "m2v",      "m4v",  "mj2",    "mjpeg", "mjpg", "mk3d",
-    "mkv",  "mod", "mov",  "mp4",  "mp4v", "mpe",      "mpeg", "mpg",    "mpv",   "mts",  "mxf",
-    "nsv",  "nut", "obu",  "ogm",  "ogv",  "ogx",      "qt",   "rm",     "rmvb",  "roq",  "rv",
-    "smk",  "svq", "tod",  "tp",   "trp",  "ts",       "vc1",  "vob",    "vro",   "vvc",  "webm",
-    "wm",   "wmv", "wtv",  "xvid", "y4m",  "yuv4mpeg",
+    "264",  "265", "266",  "360",  "3g2",  "3gp",  "amv",      "asf",    "av1",  "avc",   "avi",
+    "avs2", "bik", "cmfv", "dav",  "dif",  "divx", "dv",       "dvr-ms", "evo",  "f4v",   "flc",
+    "fli",  "flv", "gxf",  "h261", "h263", "h264", "h265",     "hevc",   "insv", "ismv",  "ivf",
+    "jpgv", "jsv", "m1v",  "m2p",  "m2t",  "m2ts", "m2v",      "m4v",    "mj2",  "mjpeg", "mjpg",
+    "mk3d", "mkv", "mod",  "mov",  "mp4",  "mp4v", "mpe",      "mpeg",   "mpg",  "mpv",   "mts",
+    "mxf",  "nsv", "nut",  "obu",  "ogm",  "ogv",  "ogx",      "qt",     "rm",   "rmvb",  "roq",
+    "rv",   "smk", "svq",  "tod",  "tp",   "trp",  "ts",       "vc1",    "vob",  "vro",   "vvc",
+    "webm", "wm",  "wmv",  "wtv",  "xvid", "y4m",  "yuv4mpeg",
 };
 
 static const char *const image_extensions[] = {
