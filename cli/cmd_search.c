@@ -126,7 +126,10 @@ static int print_table(const struct clv_search_result *result)
         char end[CLV_TIME_TEXT_SIZE];
         char *path = clv_out_path(moment->path);
         clv_table_cell(&table, "%d", i + 1);
-        clv_table_cell(&table, "%" PRId64, moment->id);
+        if (moment->id != 0)
+            clv_table_cell(&table, "%" PRId64, moment->id);
+        else
+            clv_table_cell(&table, "-"); /* not remembered */
         clv_table_cell(&table, "%.3f", (double)moment->score);
         clv_table_cell(&table, "%.1f", (double)moment->percentile);
         clv_table_cell(&table, "%s-%s", clv_time_format(start, moment->start_ms),
