@@ -144,7 +144,8 @@ int clv_out_json(struct clv_json *object)
     return status;
 }
 
-static void print_sentence(const char *color, const char *kind, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void
+print_sentence(const char *color, const char *kind, const char *format, va_list args)
 {
     char text[2048];
     vsnprintf(text, sizeof text, format, args);
