@@ -53,7 +53,8 @@ int clv_schema_version(int *version_out, struct sqlite3 *db)
     return query_integer(db, version_out, "PRAGMA user_version", "read the version");
 }
 
-/* Whether there is anything to be done; refuses what is not ours or too new. */
+/* The version; refuses what is not ours or too new. Inside a transaction: another process may be
+ * making the tables. */
 static int inspect(sqlite3 *db, int *version_out)
 {
     int application = 0, table_count = 0;
@@ -95,7 +96,10 @@ static int apply(sqlite3 *db, int version)
 int clv_schema_migrate(struct sqlite3 *db)
 {
     int version = 0;
+    if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return fail(db, "read the tables");
     int status = inspect(db, &version);
+    sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     if (status != CLV_OK || version == MIGRATION_COUNT)
         return status;
     if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)

@@ -19,15 +19,15 @@
 #include <exception>
 
 extern "C" {
-FAISS_DECLARE_CLASS(SearchParameters)
-FAISS_DECLARE_DESTRUCTOR(SearchParameters)
+typedef struct FaissSearchParameters_H FaissSearchParameters;
+void faiss_SearchParameters_free(FaissSearchParameters *parameters);
 int faiss_SearchParameters_new(FaissSearchParameters **out, FaissIDSelector *selector);
-FAISS_DECLARE_CLASS_INHERITED(SearchParametersIVF, SearchParameters)
-FAISS_DECLARE_DESTRUCTOR(SearchParametersIVF)
+typedef struct FaissSearchParameters_H FaissSearchParametersIVF;
+void faiss_SearchParametersIVF_free(FaissSearchParametersIVF *parameters);
 int faiss_SearchParametersIVF_new_with(FaissSearchParametersIVF **out, FaissIDSelector *selector,
                                        size_t nprobe, size_t max_codes);
-FAISS_DECLARE_CLASS(IDSelectorBitmap)
-FAISS_DECLARE_DESTRUCTOR(IDSelectorBitmap)
+typedef struct FaissIDSelectorBitmap_H FaissIDSelectorBitmap;
+void faiss_IDSelectorBitmap_free(FaissIDSelectorBitmap *selector);
 int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **out, size_t size_bytes,
                                const uint8_t *bitmap);
 int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
@@ -123,6 +123,21 @@ int faiss_Index_add(FaissIndex *index, idx_t n, const float *x)
 int faiss_Index_reconstruct_n(const FaissIndex *index, idx_t i0, idx_t ni, float *out)
 {
     return guarded([&] { index_of(index)->reconstruct_n(i0, ni, out); });
+}
+
+int faiss_Index_sa_code_size(const FaissIndex *index, size_t *size)
+{
+    return guarded([&] { *size = index_of(index)->sa_code_size(); });
+}
+
+int faiss_Index_sa_encode(const FaissIndex *index, idx_t n, const float *x, uint8_t *bytes)
+{
+    return guarded([&] { index_of(index)->sa_encode(n, x, bytes); });
+}
+
+int faiss_Index_sa_decode(const FaissIndex *index, idx_t n, const uint8_t *bytes, float *x)
+{
+    return guarded([&] { index_of(index)->sa_decode(n, bytes, x); });
 }
 
 FaissIndexIVF *faiss_IndexIVF_cast(FaissIndex *index)

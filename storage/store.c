@@ -40,15 +40,17 @@ int clv_store_open(struct clv_store **out, const char *directory,
     if (status != CLV_OK)
         return status;
     struct clv_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return clv_fail_memory("a database handle");
     char *path = clv_path_join(directory, "catalog.sqlite");
-    if (!store || !path || !(store->directory = strdup(directory)))
+    store->directory = strdup(directory);
+    store->flat_max = options->flat_max > 0 ? options->flat_max : FLAT_MAX;
+    if (!path || !store->directory)
         status = clv_fail_memory("a database handle");
-    if (status == CLV_OK) {
-        store->flat_max = options->flat_max > 0 ? options->flat_max : FLAT_MAX;
+    else
         status =
             clv_db_open(&store->db, path, creates, options->read_only,
                         options->busy_timeout_ms > 0 ? options->busy_timeout_ms : BUSY_TIMEOUT_MS);
-    }
     free(path);
     if (status != CLV_OK) {
         clv_store_close(store);
@@ -105,12 +107,11 @@ int clv_catalog_glob(char **out, const char *glob)
     if (!glob || !glob[0])
         return CLV_OK;
     size_t length = strlen(glob);
-    bool anchored = glob[0] == '/' || glob[0] == '*';
+    const char *lead = glob[0] == '/' || glob[0] == '*' ? "" : "*/";
     char *pattern = malloc(length + 3);
     if (!pattern)
         return clv_fail_memory("a pattern");
-    memcpy(pattern, "*/", 2);
-    memcpy(pattern + (anchored ? 0 : 2), glob, length + 1);
+    snprintf(pattern, length + 3, "%s%s", lead, glob);
     *out = pattern;
     return CLV_OK;
 }

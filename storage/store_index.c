@@ -17,8 +17,9 @@
 #define FILE_PREFIX "vectors-"
 #define FILE_SUFFIX ".faiss"
 #define ADD_ROWS 4096
-#define DEAD_SHARE_MAX 0.2 /* more masked than this: build anew */
-#define GROWTH_MAX 2.0     /* grown beyond this multiple of what it was trained for: likewise */
+#define DEAD_SHARE_MAX 0.2    /* more masked than this: build anew */
+#define GROWTH_MAX 2.0        /* grown beyond this multiple of what it was trained for: likewise */
+#define MISFIT_SHARE_MAX 0.01 /* more that its codes do not fit in one extension: likewise */
 #define TEMPORARY_AGE_S 3600
 
 int clv_index_row(struct clv_store *store, struct clv_index_row *out, int64_t model_id)
@@ -37,11 +38,12 @@ int clv_index_row(struct clv_store *store, struct clv_index_row *out, int64_t mo
         out->size_bytes = sqlite3_column_int64(s, 2);
         out->generation = sqlite3_column_int64(s, 3);
         snprintf(out->kind, sizeof out->kind, "%s", clv_catalog_text(s, 4));
-        status = clv_catalog_digest(store, out->digest, s, 1);
-        /* The name is joined to the folder: it must not lead out of it. */
-        if (status == CLV_OK && (!out->file[0] || strchr(out->file, '/')))
-            status = clv_fail(CLV_ECORRUPT, "'%s' names the impossible vector index '%s'",
-                              store->db->path, out->file);
+        /* A row that makes no sense is a cache that cannot be used: its digest fits nothing, and
+         * its name must not lead out of the folder. */
+        if (sqlite3_column_bytes(s, 1) == CLV_DIGEST_BYTES)
+            memcpy(out->digest, sqlite3_column_blob(s, 1), CLV_DIGEST_BYTES);
+        if (!out->file[0] || strchr(out->file, '/'))
+            snprintf(out->file, sizeof out->file, "(no name)");
     }
     clv_db_release(store->db, s);
     return status == CLV_DONE ? CLV_OK : status;
@@ -99,11 +101,31 @@ struct builder {
     int64_t row_count;
     /* while sampling: takes sample_max of total rows, evenly */
     int64_t sample_max, total, seen;
+    /* while extending: what the index then holds, to be compared with what it was given */
+    float *held; /* [ADD_ROWS, dim]; NULL: not wanted */
+    int64_t misfit_count;
 };
+
+static int count_misfits(struct builder *builder)
+{
+    int64_t first = clv_vindex_count(builder->index) - builder->row_count;
+    int status = clv_vindex_reconstruct(builder->index, builder->held, first, builder->row_count);
+    for (int64_t i = 0; i < builder->row_count && status == CLV_OK; i++) {
+        double square = 0;
+        for (int64_t c = i * builder->dim; c < (i + 1) * builder->dim; c++) {
+            double difference = (double)builder->held[c] - builder->rows[c];
+            square += difference * difference;
+        }
+        builder->misfit_count += !(square <= CLV_VINDEX_CODE_ERROR);
+    }
+    return status;
+}
 
 static int flush_rows(struct builder *builder)
 {
     int status = clv_vindex_add(builder->index, builder->ids, builder->rows, builder->row_count);
+    if (status == CLV_OK && builder->held && builder->row_count > 0)
+        status = count_misfits(builder);
     builder->row_count = 0;
     return status;
 }
@@ -197,8 +219,9 @@ static int build(struct clv_store *store, struct clv_vindex **out, int64_t model
     return status;
 }
 
+/* *fits_out: the new rows are like those that the index was trained on. */
 static int extend(struct clv_store *store, struct clv_index_state *state, int dim,
-                  struct clv_cancel *cancel)
+                  struct clv_cancel *cancel, bool *fits_out)
 {
     struct builder *builder = calloc(1, sizeof *builder);
     if (!builder)
@@ -206,7 +229,15 @@ static int extend(struct clv_store *store, struct clv_index_state *state, int di
     builder->dim = dim;
     builder->cancel = cancel;
     builder->index = state->index;
-    int status = append(store, builder, state->model_id);
+    builder->held = malloc((size_t)ADD_ROWS * (size_t)dim * sizeof(float));
+    int status = CLV_ENOMEM;
+    if (builder->held)
+        status = append(store, builder, state->model_id);
+    else
+        clv_fail_memory("a vector index");
+    *fits_out =
+        (double)builder->misfit_count <= MISFIT_SHARE_MAX * (double)clv_vindex_count(state->index);
+    free(builder->held);
     free(builder);
     return status;
 }
@@ -272,11 +303,19 @@ static int write_row(struct clv_store *store, const struct clv_index_row *row, i
     return clv_db_run(store->db, s, "record the vector index");
 }
 
+static void remove_cache(struct clv_store *store, const char *name)
+{
+    char *path = name[0] ? clv_path_join(store->directory, name) : NULL;
+    if (path)
+        unlink(path);
+    free(path);
+}
+
 /* Saves the index under a name never used before and names it in the catalog; what it replaces
  * goes last. A kill at any instant leaves a row whose file is there and right. */
 static int keep(struct clv_store *store, struct clv_index_state *state)
 {
-    struct clv_index_row row = {.generation = state->generation};
+    struct clv_index_row row = {.generation = state->generation}, before = {0};
     struct clv_replace replace;
     uint8_t random[8];
     clv_random_bytes(random, sizeof random);
@@ -294,12 +333,13 @@ static int keep(struct clv_store *store, struct clv_index_state *state)
         if (status == CLV_OK)
             status = clv_db_begin_write(store->db);
         if (status == CLV_OK) {
-            status = clv_replace_commit(&replace);
+            status = clv_index_row(store, &before, state->model_id);
+            if (status == CLV_OK)
+                status = clv_replace_commit(&replace);
             if (status == CLV_OK)
                 status = write_row(store, &row, state->model_id);
             status = clv_db_end(store->db, status);
-            if (status != CLV_OK)
-                unlink(path);
+            remove_cache(store, status == CLV_OK ? before.file : row.file);
         }
         clv_replace_abort(&replace);
     }
@@ -416,8 +456,11 @@ static int renew(struct clv_store *store, struct clv_index_state *state, int64_t
         double held = (double)clv_vindex_count(state->index);
         double dead = held - (double)clv_vindex_live_count(state->index);
         double trained = (double)clv_vindex_trained_count(state->index);
-        if (dead <= DEAD_SHARE_MAX * held && (double)count <= GROWTH_MAX * trained)
-            return extend(store, state, dim, cancel);
+        bool fits = dead <= DEAD_SHARE_MAX * held && (double)count <= GROWTH_MAX * trained;
+        if (fits)
+            status = extend(store, state, dim, cancel, &fits);
+        if (fits || status != CLV_OK)
+            return status;
     }
     status = build(store, &index, state->model_id, dim, count, cancel);
     if (status != CLV_OK)

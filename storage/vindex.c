@@ -19,15 +19,15 @@
 #include <unistd.h>
 
 /* What FAISS 1.7.3's C headers lack; later ones declare the same. */
-FAISS_DECLARE_CLASS(SearchParameters)
-FAISS_DECLARE_DESTRUCTOR(SearchParameters)
+typedef struct FaissSearchParameters_H FaissSearchParameters;
+void faiss_SearchParameters_free(FaissSearchParameters *parameters);
 int faiss_SearchParameters_new(FaissSearchParameters **out, FaissIDSelector *selector);
-FAISS_DECLARE_CLASS_INHERITED(SearchParametersIVF, SearchParameters)
-FAISS_DECLARE_DESTRUCTOR(SearchParametersIVF)
+typedef struct FaissSearchParameters_H FaissSearchParametersIVF;
+void faiss_SearchParametersIVF_free(FaissSearchParametersIVF *parameters);
 int faiss_SearchParametersIVF_new_with(FaissSearchParametersIVF **out, FaissIDSelector *selector,
                                        size_t nprobe, size_t max_codes);
-FAISS_DECLARE_CLASS(IDSelectorBitmap)
-FAISS_DECLARE_DESTRUCTOR(IDSelectorBitmap)
+typedef struct FaissIDSelectorBitmap_H FaissIDSelectorBitmap;
+void faiss_IDSelectorBitmap_free(FaissIDSelectorBitmap *selector);
 int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **out, size_t size_bytes,
                                const uint8_t *bitmap);
 int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
@@ -325,13 +325,16 @@ int clv_vindex_load(struct clv_vindex **out, const char *path, int dim,
     if (!file)
         return clv_fail_errno("cannot open '%s'", path);
     struct clv_vindex *index = calloc(1, sizeof *index);
-    int status = index ? digest_of(fileno(file), found, path) : clv_fail_memory("a vector index");
+    if (!index) {
+        fclose(file);
+        return clv_fail_memory("a vector index");
+    }
+    index->dim = dim;
+    int status = digest_of(fileno(file), found, path);
     if (status == CLV_OK && memcmp(found, digest, CLV_DIGEST_BYTES) != 0)
         status = clv_fail(CLV_ECORRUPT, "'%s' is not the file that the catalog describes", path);
-    if (status == CLV_OK) {
-        index->dim = dim;
+    if (status == CLV_OK)
         status = read_file(index, file, path);
-    }
     fclose(file);
     if (status != CLV_OK) {
         clv_vindex_free(index);
@@ -368,6 +371,30 @@ static int make_parameters(FaissSearchParameters **out, const struct clv_vindex 
     return code != 0 ? fail_faiss("search") : CLV_OK;
 }
 
+static int search_faiss(const struct clv_vindex *index, float *scores, idx_t *labels,
+                        const float *vector, int64_t match_max, const uint8_t *bitmap,
+                        int64_t probes)
+{
+    FaissIDSelectorBitmap *selector = NULL;
+    FaissSearchParameters *parameters = NULL;
+    int status = CLV_OK;
+    if (bitmap &&
+        faiss_IDSelectorBitmap_new(&selector, (size_t)(index->count + 7) / 8, bitmap) != 0)
+        status = fail_faiss("search");
+    if (status == CLV_OK)
+        status = make_parameters(&parameters, index, selector, probes);
+    if (status == CLV_OK && faiss_Index_search_with_params(index->faiss, 1, vector, match_max,
+                                                           parameters, scores, labels) != 0)
+        status = fail_faiss("search");
+    if (parameters && index->ivf)
+        faiss_SearchParametersIVF_free(parameters);
+    else if (parameters)
+        faiss_SearchParameters_free(parameters);
+    if (selector)
+        faiss_IDSelectorBitmap_free(selector);
+    return status;
+}
+
 int clv_vindex_search(const struct clv_vindex *index, struct clv_vindex_match *matches_out,
                       int64_t *match_count_out, const float *vector, int64_t match_max,
                       const uint8_t *bitmap, double share, double effort, bool *is_exhaustive_out)
@@ -379,30 +406,18 @@ int clv_vindex_search(const struct clv_vindex *index, struct clv_vindex_match *m
         match_max = index->count;
     if (match_max <= 0)
         return CLV_OK;
-    FaissIDSelectorBitmap *selector = NULL;
-    FaissSearchParameters *parameters = NULL;
     float *scores = malloc((size_t)match_max * sizeof *scores);
     idx_t *labels = malloc((size_t)match_max * sizeof *labels);
-    int status = scores && labels ? CLV_OK : clv_fail_memory("a search");
-    if (status == CLV_OK && bitmap &&
-        faiss_IDSelectorBitmap_new(&selector, (size_t)(index->count + 7) / 8, bitmap) != 0)
-        status = fail_faiss("search");
-    if (status == CLV_OK)
-        status = make_parameters(&parameters, index, selector, probes);
-    if (status == CLV_OK && faiss_Index_search_with_params(index->faiss, 1, vector, match_max,
-                                                           parameters, scores, labels) != 0)
-        status = fail_faiss("search");
+    int status = CLV_ENOMEM;
+    if (!scores || !labels)
+        clv_fail_memory("a search");
+    else
+        status = search_faiss(index, scores, labels, vector, match_max, bitmap, probes);
     /* Fewer than asked for are padded with -1. */
-    for (int64_t i = 0; i < match_max && status == CLV_OK; i++)
+    for (int64_t i = 0; status == CLV_OK && i < match_max; i++)
         if (labels[i] >= 0 && labels[i] < index->count)
             matches_out[(*match_count_out)++] =
                 (struct clv_vindex_match){index->ids[labels[i]], scores[i]};
-    if (parameters && index->ivf)
-        faiss_SearchParametersIVF_free(parameters);
-    else if (parameters)
-        faiss_SearchParameters_free(parameters);
-    if (selector)
-        faiss_IDSelectorBitmap_free(selector);
     free(scores);
     free(labels);
     return status;
@@ -417,4 +432,21 @@ int clv_vindex_reconstruct(const struct clv_vindex *index, float *out, int64_t f
 const char *clv_vindex_version(void)
 {
     return faiss_get_version();
+}
+
+int clv_vindex_encode(const struct clv_vindex *index, float *out, const float *vector)
+{
+    size_t size = 0;
+    uint8_t *code = NULL;
+    if (faiss_Index_sa_code_size(index->faiss, &size) != 0)
+        return fail_faiss("encode for");
+    code = malloc(size);
+    if (!code)
+        return clv_fail_memory("a code");
+    int status = CLV_OK;
+    if (faiss_Index_sa_encode(index->faiss, 1, vector, code) != 0 ||
+        faiss_Index_sa_decode(index->faiss, 1, code, out) != 0)
+        status = fail_faiss("encode for");
+    free(code);
+    return status;
 }

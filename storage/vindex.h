@@ -66,6 +66,12 @@ int clv_vindex_search(const struct clv_vindex *index, struct clv_vindex_match *m
 /* The vectors as the index holds them, [count, dim]. */
 int clv_vindex_reconstruct(const struct clv_vindex *index, float *out, int64_t first,
                            int64_t count);
+/* What the index would hold of `vector` [dim] if it were added. */
+int clv_vindex_encode(const struct clv_vindex *index, float *out, const float *vector);
+
+/* Square distance of unit vectors from what lists hold of them, above which the codes do not fit:
+ * they were trained on other footage. */
+#define CLV_VINDEX_CODE_ERROR 0.05
 
 /* "1.7.3": of FAISS. */
 const char *clv_vindex_version(void);

@@ -36,7 +36,7 @@ static void put_many(struct clv_store *store, int64_t model, int first, int vide
 static void compare_some(struct clv_store *store, int64_t model)
 {
     static const struct clv_search_filter some = {.glob = "/v/?[13579]?.mp4"};
-    for (uint64_t seed = 0; seed < 6; seed++) {
+    for (uint64_t seed = 0; seed < 3; seed++) {
         fixture_compare(store, model, seed, 10, NULL);
         fixture_compare(store, model, seed, 10, &some);
     }
@@ -209,6 +209,10 @@ static void survives_damage(void)
         log_count = 0;
         compare_some(store, model);
         CHECK_INT(log_count, 0);
+        if (damage == DIRECTORY) { /* it stays where it is; the index has a new name */
+            clv_store_close(store);
+            continue;
+        }
         damage_cache(damage == OLDER ? CUT : damage, fixture_cache_file(directory), NULL, 0);
         CHECK_OK(clv_store_refresh(store, NULL));
         CHECK_INT(fixture_problems(store, true), 0);
@@ -285,6 +289,8 @@ static void check_finds_faults(void)
         "UPDATE vector_index SET file = 'none.faiss'",
         "UPDATE vector_index SET file = '../none.faiss'",
         "UPDATE vector_index SET digest = zeroblob(32)",
+        "UPDATE vector_index SET digest = x'00'",
+        "UPDATE vector_index SET file = ''",
         "DROP INDEX segment_by_model; CREATE INDEX segment_by_model ON segment (model_id); "
         "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'segment_by_video'",
         "PRAGMA foreign_keys = OFF; INSERT INTO moment (result_id, video_id, path, start_ms, "
@@ -304,6 +310,11 @@ static void check_finds_faults(void)
         CHECK_OK(clv_store_open(&store, directory, NULL));
         if (store && fixture_problems(store, false) == 0)
             t_fail(__FILE__, __LINE__, "not found: %s", faults[i]);
+        if (strncmp(faults[i], "UPDATE vector_index", 19) == 0) { /* only a cache */
+            CHECK_OK(clv_store_refresh(store, NULL));
+            CHECK_OK(clv_store_rebuild(store, NULL));
+            CHECK_INT(fixture_problems(store, true), 0);
+        }
         clv_store_close(store);
     }
 }
