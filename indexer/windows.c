@@ -210,11 +210,16 @@ static void thin(struct clv_windows *windows)
     sweep(windows);
 }
 
+/* Candidates lie the closer the younger the shot is: a shot that ends here takes its frames a T-th
+ * of its length apart, and each picture costs a conversion. */
 static bool is_candidate_time(const struct clv_windows *windows, int64_t time_ticks)
 {
     for (int i = windows->kept_count - 1; i >= 0; i--)
-        if (windows->kept[i].is_candidate)
-            return (wide)time_ticks - windows->kept[i].time_ticks >= windows->candidate_gap;
+        if (windows->kept[i].is_candidate) {
+            wide gap = (wide)time_ticks - windows->kept[i].time_ticks;
+            return gap >= windows->candidate_gap &&
+                   gap * windows->frame_count >= (wide)time_ticks - windows->shot_start;
+        }
     return true;
 }
 

@@ -8,8 +8,9 @@
  * to half a step after its last. Where whole windows leave the end of a shot over, one more ends
  * with its last point; whatever holds the last point ends with the shot, so that every instant
  * lies in a segment. A shot with fewer than T points is one segment whose T frames are taken
- * evenly over what it really lasts. Where one frame is on display through several whole windows,
- * they are one segment.
+ * evenly over what it really lasts, from those of its frames that were kept while its length was
+ * not known: all of the first T, later ones the further apart the longer it goes on. Where one
+ * frame is on display through several whole windows, they are one segment.
  *
  * A shot shorter than CLV_SHOT_MIN_MS (a flash, a flicker) runs on into the next; at the end of a
  * video, if it is no whole window either, it is added to the segment before. A video that is all as
