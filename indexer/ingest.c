@@ -56,7 +56,7 @@ static int fill_options(struct clv_run *run, const struct clv_ingest_options *op
         .config = clv_encoder_config(run->encoder),
         .rules = {.force = o->force, .retry_failed = o->retry_failed},
     };
-    char cut[32] = "off";
+    char cut[12] = "off";
     if (o->cut_score > 0)
         snprintf(cut, sizeof cut, "%.4g", o->cut_score);
     /* The stride as it really is, so that equal results have equal settings. */

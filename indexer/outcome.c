@@ -28,7 +28,9 @@ static int finish_failed(struct clv_run *run, const struct clv_job *job)
         .modified_ns = job->modified_ns,
         .error = job->error,
     };
-    memcpy(row.digest, job->digest, CLV_DIGEST_BYTES);
+    /* What is no fault of the content is kept without it, and so tried again next time. */
+    if (job->status != CLV_ENOMEM && job->status != CLV_EIO)
+        memcpy(row.digest, job->digest, CLV_DIGEST_BYTES);
     int status = CLV_OK;
     /* A file that vanished since the scan is gone, not unreadable. */
     if (!run->options.dry_run && job->status != CLV_ENOTFOUND)
