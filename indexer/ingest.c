@@ -74,7 +74,7 @@ static int plan_jobs(struct clv_run *run)
     size_t count = (size_t)scan->count + 1;
     enum clv_outlook *outlooks = calloc(count, sizeof *outlooks);
     run->jobs = calloc(count, sizeof *run->jobs);
-    run->again = calloc(count, sizeof *run->again);
+    run->again = calloc(count, sizeof(struct clv_job *));
     if (!outlooks || !run->jobs || !run->again) {
         free(outlooks);
         return clv_fail_memory("a list of files");
@@ -225,7 +225,7 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
 
 static int run_all(struct clv_run *run)
 {
-    struct clv_job **jobs = calloc((size_t)run->job_count + 1, sizeof *jobs);
+    struct clv_job **jobs = calloc((size_t)run->job_count + 1, sizeof(struct clv_job *));
     if (!jobs)
         return clv_fail_memory("a list of files");
     int count = run->job_count;

@@ -32,7 +32,7 @@ enum clv_ingest_event {
     CLV_INGEST_INDEXED,  /* `path` is in the store */
     CLV_INGEST_UNCHANGED,
     CLV_INGEST_MOVED,  /* `path` was known as `detail` */
-    CLV_INGEST_FAILED, /* `detail` says why */
+    CLV_INGEST_FAILED, /* `detail` says why; `path` is a file, or a folder that cannot be read */
     CLV_INGEST_GONE,   /* in the store, its file is not there; not dropped */
     CLV_INGEST_PRUNED,
 };

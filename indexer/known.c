@@ -98,26 +98,14 @@ static bool has_digest(const struct clv_known_video *video)
     return memcmp(video->digest, none, CLV_DIGEST_BYTES) != 0;
 }
 
-int clv_known_load(struct clv_known **out, struct clv_store *store, int64_t model_id,
-                   const char *settings)
+/* Orders what was loaded, and makes it findable by digest and by size. */
+static int index_videos(struct clv_known *known)
 {
-    struct clv_known *known = *out = calloc(1, sizeof *known);
-    if (!known)
+    known->bucket_count = 2 * known->count + 1021;
+    known->by_digest = calloc(known->bucket_count, sizeof(struct clv_known_video *));
+    known->sizes = calloc(known->count + 1, sizeof *known->sizes);
+    if (!known->by_digest || !known->sizes)
         return clv_fail_memory("the known videos");
-    known->settings = settings;
-    int status = clv_store_videos(store, NULL, model_id, add_row, known);
-    if (status == CLV_OK) {
-        known->bucket_count = 2 * known->count + 1021;
-        known->by_digest = calloc(known->bucket_count, sizeof(struct clv_known_video *));
-        known->sizes = calloc(known->count + 1, sizeof *known->sizes);
-        if (!known->by_digest || !known->sizes)
-            status = clv_fail_memory("the known videos");
-    }
-    if (status != CLV_OK) {
-        clv_known_free(known);
-        *out = NULL;
-        return status;
-    }
     if (known->count > 0)
         qsort(known->videos, known->count, sizeof(struct clv_known_video *), compare_paths);
     for (size_t i = 0; i < known->count; i++) {
@@ -127,6 +115,23 @@ int clv_known_load(struct clv_known **out, struct clv_store *store, int64_t mode
     }
     qsort(known->sizes, known->count, sizeof *known->sizes, compare_sizes);
     return CLV_OK;
+}
+
+int clv_known_load(struct clv_known **out, struct clv_store *store, int64_t model_id,
+                   const char *settings)
+{
+    struct clv_known *known = *out = calloc(1, sizeof *known);
+    if (!known)
+        return clv_fail_memory("the known videos");
+    known->settings = settings;
+    int status = clv_store_videos(store, NULL, model_id, add_row, known);
+    if (status == CLV_OK)
+        status = index_videos(known);
+    if (status != CLV_OK) {
+        clv_known_free(known);
+        *out = NULL;
+    }
+    return status;
 }
 
 void clv_known_free(struct clv_known *known)

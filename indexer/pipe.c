@@ -8,10 +8,29 @@
 /* How far decoding may run ahead, in items; frames are most of them. */
 #define DEPTH 48
 
+static int fill(struct clv_pipe *pipe, size_t square_bytes, int square_count)
+{
+    size_t frame_count = (size_t)pipe->frame_count, squares_size = 0;
+    if (!clv_size_multiply(&squares_size, (size_t)square_count, square_bytes))
+        return clv_fail_memory("the pipeline");
+    pipe->items = calloc(DEPTH, sizeof *pipe->items);
+    pipe->frames = calloc(DEPTH * frame_count, sizeof *pipe->frames);
+    pipe->squares = malloc(squares_size);
+    pipe->at_place = calloc((size_t)clv_windows_place_count(pipe->frame_count), sizeof(uint8_t *));
+    if (!pipe->at_place || !pipe->items || !pipe->frames || !pipe->squares)
+        return clv_fail_memory("the pipeline");
+    for (int i = 0; i < DEPTH; i++) {
+        pipe->items[i].frames = pipe->frames + (size_t)i * frame_count;
+        clv_queue_push(pipe->free_work, &pipe->items[i]);
+    }
+    for (int i = 0; i < square_count; i++)
+        clv_queue_push(pipe->free_squares, pipe->squares + (size_t)i * square_bytes);
+    return CLV_OK;
+}
+
 int clv_pipe_create(struct clv_pipe **out, size_t square_bytes, int frame_count, int held_count,
                     struct clv_cancel *cancel)
 {
-    size_t frames_size = 0, squares_size = 0;
     int square_count = clv_windows_place_count(frame_count) + held_count + DEPTH;
     struct clv_pipe *pipe = *out = calloc(1, sizeof *pipe);
     if (!pipe)
@@ -23,28 +42,13 @@ int clv_pipe_create(struct clv_pipe **out, size_t square_bytes, int frame_count,
         status = clv_queue_create(&pipe->free_work, DEPTH);
     if (status == CLV_OK)
         status = clv_queue_create(&pipe->free_squares, square_count);
-    if (status == CLV_OK && clv_size_multiply(&frames_size, DEPTH, (size_t)frame_count) &&
-        clv_size_multiply(&squares_size, (size_t)square_count, square_bytes)) {
-        pipe->items = calloc(DEPTH, sizeof *pipe->items);
-        pipe->frames = calloc(frames_size, sizeof *pipe->frames);
-        pipe->squares = malloc(squares_size);
-        pipe->at_place =
-            calloc((size_t)clv_windows_place_count(frame_count), sizeof *pipe->at_place);
-    }
-    if (status == CLV_OK && (!pipe->at_place || !pipe->items || !pipe->frames || !pipe->squares))
-        status = clv_fail_memory("the pipeline");
+    if (status == CLV_OK)
+        status = fill(pipe, square_bytes, square_count);
     if (status != CLV_OK) {
         clv_pipe_free(pipe);
         *out = NULL;
-        return status;
     }
-    for (int i = 0; i < DEPTH; i++) {
-        pipe->items[i].frames = pipe->frames + (size_t)i * (size_t)frame_count;
-        clv_queue_push(pipe->free_work, &pipe->items[i]);
-    }
-    for (int i = 0; i < square_count; i++)
-        clv_queue_push(pipe->free_squares, pipe->squares + (size_t)i * square_bytes);
-    return CLV_OK;
+    return status;
 }
 
 void clv_pipe_free(struct clv_pipe *pipe)

@@ -103,19 +103,18 @@ static int add_folder(struct walk *walk, char *path, const struct stat *facts)
 {
     bool is_new = false;
     int status = see(walk, facts, &is_new);
-    if (status == CLV_OK && is_new) {
-        char **folders =
-            with_room(walk->folders, &walk->folder_capacity, walk->folder_count, sizeof *folders);
-        if (folders)
-            walk->folders = folders;
-        else
-            status = clv_fail_memory("a list of folders");
-    }
     if (status != CLV_OK || !is_new) {
         free(path);
         return status;
     }
-    walk->folders[walk->folder_count++] = path;
+    char **folders =
+        with_room(walk->folders, &walk->folder_capacity, walk->folder_count, sizeof(char *));
+    if (!folders) {
+        free(path);
+        return clv_fail_memory("a list of folders");
+    }
+    walk->folders = folders;
+    folders[walk->folder_count++] = path;
     return CLV_OK;
 }
 
@@ -256,9 +255,9 @@ int clv_scan_paths(struct clv_scan *out, const char *const *paths, int path_coun
     *out = (struct clv_scan){0};
     struct walk walk = {.scan = out, .cancel = cancel};
     int status = CLV_OK;
-    out->roots = calloc(path_count > 0 ? (size_t)path_count : 1, sizeof *out->roots);
+    out->roots = calloc(path_count > 0 ? (size_t)path_count : 1, sizeof(char *));
     if (!out->roots)
-        status = clv_fail_memory("a list of paths");
+        return clv_fail_memory("a list of paths");
     for (int i = 0; i < path_count && status == CLV_OK; i++)
         status = visit_root(&walk, paths[i]);
     while (status == CLV_OK && walk.folder_count > 0) {
