@@ -206,7 +206,7 @@ test: test-build
 	@tests/run.sh $(B) $(if $(SAN),sanitized)
 
 bench: all $(BENCH_BIN) $(TOOL_BIN)
-	@for b in $(BENCH_BIN); do $$b || exit 1; done
+	@export GOMP_SPINCOUNT=1000; for b in $(BENCH_BIN); do $$b || exit 1; done
 
 # libFuzzer needs clang; findings become corpus files.
 FUZZ_CC ?= clang
