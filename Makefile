@@ -259,7 +259,7 @@ includes:
 	@$(call one_file,zlib,core/gzip\.c)
 	@$(call one_file,cblas|openblas,core/compute/blas\.c)
 	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
-	@$(call one_file,faiss/,storage/(vindex\.c|faiss_c\.cpp))
+	@$(call one_file,faiss/,storage/faiss(\.h|_c\.cpp))
 	@$(call one_file,sqlite3,schema/schema\.c|storage/db\.[ch])
 	@echo 'includes: each third-party library has its one file'
 

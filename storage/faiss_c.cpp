@@ -2,39 +2,16 @@
  * no object code for them (Debian 12). Left out of the build where a real libfaiss_c exists. The
  * functions from search_with_params on are declared only by later versions of that API; they have
  * its names and meanings. No exception leaves this file. */
+#include "storage/faiss.h"
+
 #include <faiss/Index.h>
 #include <faiss/IndexIVF.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/index_factory.h>
 #include <faiss/index_io.h>
 
-#include <faiss/c_api/IndexIVF_c.h>
-#include <faiss/c_api/Index_c.h>
-#include <faiss/c_api/error_c.h>
-#include <faiss/c_api/impl/AuxIndexStructures_c.h>
-#include <faiss/c_api/index_factory_c.h>
-#include <faiss/c_api/index_io_c.h>
-
 #include <cstdio>
 #include <exception>
-
-extern "C" {
-typedef struct FaissSearchParameters_H FaissSearchParameters;
-void faiss_SearchParameters_free(FaissSearchParameters *parameters);
-int faiss_SearchParameters_new(FaissSearchParameters **out, FaissIDSelector *selector);
-typedef struct FaissSearchParameters_H FaissSearchParametersIVF;
-void faiss_SearchParametersIVF_free(FaissSearchParametersIVF *parameters);
-int faiss_SearchParametersIVF_new_with(FaissSearchParametersIVF **out, FaissIDSelector *selector,
-                                       size_t nprobe, size_t max_codes);
-typedef struct FaissIDSelectorBitmap_H FaissIDSelectorBitmap;
-void faiss_IDSelectorBitmap_free(FaissIDSelectorBitmap *selector);
-int faiss_IDSelectorBitmap_new(FaissIDSelectorBitmap **out, size_t size_bytes,
-                               const uint8_t *bitmap);
-int faiss_Index_search_with_params(const FaissIndex *index, idx_t n, const float *x, idx_t k,
-                                   const FaissSearchParameters *parameters, float *distances,
-                                   idx_t *labels);
-const char *faiss_get_version();
-}
 
 namespace
 {
