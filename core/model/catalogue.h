@@ -1,0 +1,33 @@
+/* The models that can be pulled by name: a compiled-in list, which a user's own list may extend. */
+#ifndef CLV_CORE_MODEL_CATALOGUE_H
+#define CLV_CORE_MODEL_CATALOGUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct clv_catalogue_entry {
+    const char *name;        /* "clip-b32" */
+    const char *description; /* "OpenAI CLIP ViT-B/32" */
+    const char *url;
+    const char *file;   /* its name on a mirror: "ViT-B-32.pt" */
+    const char *sha256; /* hexadecimal */
+    int64_t size_bytes;
+    const char *licence;
+    const char *source;     /* a page for people */
+    const char *vocabulary; /* the name of the catalogue's entry for its vocabulary; NULL: inside */
+};
+
+struct clv_catalogue;
+
+/* The compiled-in list, and after it the entries of the JSON file `path` (NULL: none), which
+ * replace those of the same name. CLV_ECORRUPT names the file, the entry and what is wrong. */
+int clv_catalogue_open(struct clv_catalogue **out, const char *path);
+void clv_catalogue_close(struct clv_catalogue *catalogue);
+size_t clv_catalogue_count(const struct clv_catalogue *catalogue);
+const struct clv_catalogue_entry *clv_catalogue_at(const struct clv_catalogue *catalogue,
+                                                   size_t index);
+/* NULL where there is none. */
+const struct clv_catalogue_entry *clv_catalogue_find(const struct clv_catalogue *catalogue,
+                                                     const char *name);
+
+#endif
