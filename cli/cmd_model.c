@@ -26,6 +26,7 @@ static void put_tower(struct clv_json *object, const char *key, const struct clv
     clv_json_put_integer(value, "width", tower->width);
     clv_json_put_integer(value, "layers", tower->layer_count);
     clv_json_put_integer(value, "heads", tower->head_count);
+    clv_json_put_integer(value, "mlp_width", tower->mlp_width);
     clv_json_put(object, key, value);
 }
 

@@ -11,10 +11,13 @@ static void prepare(struct clv_device *device, struct clv_weight *out, const flo
                        CLV_WEIGHT_OUT_IN);
 }
 
-void clv_block_prepare(struct clv_block *block, struct clv_device *device, int width, bool is_split)
+void clv_block_prepare(struct clv_block *block, struct clv_device *device,
+                       const struct clv_tower *tower, bool is_split)
 {
+    const int width = tower->width, hidden = tower->mlp_width;
     const float *in_proj = block->param[CLV_PARAM_IN_PROJ_WEIGHT];
     block->width = width;
+    block->mlp_width = hidden;
     block->is_split = is_split;
     if (is_split) {
         prepare(device, &block->q, in_proj, width, width);
@@ -23,8 +26,8 @@ void clv_block_prepare(struct clv_block *block, struct clv_device *device, int w
         prepare(device, &block->qkv, in_proj, 3 * width, width);
     }
     prepare(device, &block->out_proj, block->param[CLV_PARAM_OUT_PROJ_WEIGHT], width, width);
-    prepare(device, &block->fc, block->param[CLV_PARAM_FC_WEIGHT], 4 * width, width);
-    prepare(device, &block->proj, block->param[CLV_PARAM_PROJ_WEIGHT], width, 4 * width);
+    prepare(device, &block->fc, block->param[CLV_PARAM_FC_WEIGHT], hidden, width);
+    prepare(device, &block->proj, block->param[CLV_PARAM_PROJ_WEIGHT], width, hidden);
 }
 
 void clv_block_release(struct clv_block *block)
@@ -35,6 +38,11 @@ void clv_block_release(struct clv_block *block)
     clv_weight_release(&block->out_proj);
     clv_weight_release(&block->fc);
     clv_weight_release(&block->proj);
+}
+
+int clv_block_wide_cols(const struct clv_tower *tower)
+{
+    return tower->mlp_width > 3 * tower->width ? tower->mlp_width : 3 * tower->width;
 }
 
 /* x + MLP(LN(x)), the LN going to `normed`. */
@@ -73,7 +81,7 @@ static void forward_all(struct clv_device *device, const struct clv_block *block
                   clv_tensor_cols(qkv, 2 * width, width), attention);
     clv_linear(device, x, mixed, &block->out_proj, param[CLV_PARAM_OUT_PROJ_BIAS],
                CLV_ACTIVATION_NONE, x);
-    mlp(device, block, x, normed, clv_tensor(scratch->wide, x.rows, 4 * width), activation);
+    mlp(device, block, x, normed, clv_tensor(scratch->wide, x.rows, block->mlp_width), activation);
 }
 
 /* Only the rows `queries` are computed; all rows are keys and values. */
@@ -106,7 +114,7 @@ forward_queries(struct clv_device *device, const struct clv_block *block, struct
     clv_linear(device, y, picked, &block->out_proj, param[CLV_PARAM_OUT_PROJ_BIAS],
                CLV_ACTIVATION_NONE, y);
     mlp(device, block, y, clv_tensor(scratch->stream, count, width),
-        clv_tensor(scratch->wide, count, 4 * width), activation);
+        clv_tensor(scratch->wide, count, block->mlp_width), activation);
     return y;
 }
 

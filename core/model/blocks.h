@@ -1,5 +1,5 @@
 /* Private to core/model: the one transformer block, used by the spatial, the temporal and the text
- * tower (claver.md 1.1: pre-norm attention and a 4W MLP, each added to the stream). */
+ * tower (claver.md 1.1: pre-norm attention and an MLP, each added to the stream). */
 #ifndef CLV_CORE_MODEL_BLOCKS_H
 #define CLV_CORE_MODEL_BLOCKS_H
 
@@ -12,6 +12,7 @@
 struct clv_block {
     const float *param[CLV_PARAM_BLOCK_COUNT]; /* by enum clv_param_block */
     int width;
+    int mlp_width;
     bool is_split;
     struct clv_weight qkv; /* [W] -> [3W]; unused where split */
     struct clv_weight q, kv;
@@ -19,12 +20,15 @@ struct clv_block {
 };
 
 /* Prepares the weights from the addresses in block->param. */
-void clv_block_prepare(struct clv_block *block, struct clv_device *device, int width,
-                       bool is_split);
+void clv_block_prepare(struct clv_block *block, struct clv_device *device,
+                       const struct clv_tower *tower, bool is_split);
 void clv_block_release(struct clv_block *block);
 
+/* Columns of the scratch `wide`: q, k and v, and after them the MLP's hidden numbers. */
+int clv_block_wide_cols(const struct clv_tower *tower);
+
 /* Scratch of a forward pass. With R the rows of the stream and W its width: stream, normed and
- * mixed hold R*W numbers, wide R*4W. */
+ * mixed hold R*W numbers, wide R times clv_block_wide_cols(). */
 struct clv_block_scratch {
     float *stream;
     float *normed;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -204,6 +205,33 @@ static int read_heads(struct clv_tower *tower, const struct clv_weights *weights
     return CLV_OK;
 }
 
+/* As wide as the first block's c_fc makes it; that all blocks agree is for clv_params_check(). */
+static int read_mlp(struct clv_tower *tower, const struct clv_weights *weights,
+                    const char *first_block)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%smlp.c_fc.weight", first_block);
+    const struct clv_weight_entry *entry = clv_weights_find(weights, name);
+    tower->mlp_width = 4 * tower->width;
+    if (tower->layer_count == 0 || !entry || entry->dimension_count != 2)
+        return CLV_OK;
+    if (entry->shape[0] < 1 || entry->shape[0] > DIMENSION_LIMIT)
+        return clv_fail(CLV_ECORRUPT, "'%s': tensor '%s' has a dimension of %" PRId64,
+                        clv_weights_path(weights), name, entry->shape[0]);
+    tower->mlp_width = (int)entry->shape[0];
+    return CLV_OK;
+}
+
+static int read_mlps(struct clv_model_config *config, const struct clv_weights *weights)
+{
+    int status = read_mlp(&config->vision, weights, "visual.transformer.resblocks.0.");
+    if (status == CLV_OK && config->temporal.width)
+        status = read_mlp(&config->temporal, weights, "visual.transformer_t.resblocks.0.temporal_");
+    if (status == CLV_OK)
+        status = read_mlp(&config->text, weights, "transformer.resblocks.0.");
+    return status;
+}
+
 static int read_frame_count(struct clv_model_config *config, const struct clv_weights *weights,
                             int temporal_count)
 {
@@ -277,6 +305,8 @@ int clv_config_infer(struct clv_model_config *out, const struct clv_weights *wei
     if (config.temporal.width)
         config.temporal.head_count = config.vision.head_count;
     if (status == CLV_OK)
+        status = read_mlps(&config, weights);
+    if (status == CLV_OK)
         status = read_frame_count(&config, weights, shapes[TEMPORAL][1]);
     if (status == CLV_OK)
         status = read_mask(&config, weights);
@@ -305,6 +335,9 @@ static int check_tower(const struct clv_tower *tower, const char *name)
     if (tower->head_count < 1 || tower->width % tower->head_count)
         return clv_fail(CLV_EINVAL, "the %s tower has %d heads for a width of %d", name,
                         tower->head_count, tower->width);
+    if (tower->mlp_width < 1 || tower->mlp_width > 1 << 17)
+        return clv_fail(CLV_EINVAL, "the %s tower's MLP is %d wide, 1 to %d are possible", name,
+                        tower->mlp_width, 1 << 17);
     return CLV_OK;
 }
 

@@ -18,6 +18,7 @@ struct clv_tower {
     int width;
     int layer_count;
     int head_count;
+    int mlp_width; /* columns between a block's c_fc and c_proj; 4 * width in most models */
 };
 
 struct clv_model_config {

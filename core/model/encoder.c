@@ -148,7 +148,7 @@ static int prepare_tower(struct clv_block **out, struct clv_encoder *encoder,
     for (int i = 0; i < tower->layer_count; i++) {
         memcpy(blocks[i].param, &encoder->param[first + i * CLV_PARAM_BLOCK_COUNT],
                sizeof blocks[i].param);
-        clv_block_prepare(&blocks[i], encoder->device, tower->width, i == tower->layer_count - 1);
+        clv_block_prepare(&blocks[i], encoder->device, tower, i == tower->layer_count - 1);
     }
     return CLV_OK;
 }
@@ -206,9 +206,11 @@ static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
         const size_t windows = (size_t)options->window_batch_max * (size_t)config->frame_count;
         const size_t tokens = (size_t)config->token_count;
         const size_t patch = 3 * (size_t)config->patch_side * (size_t)config->patch_side;
+        const size_t wide = larger((size_t)clv_block_wide_cols(&config->vision),
+                                   (size_t)clv_block_wide_cols(&config->temporal));
         const size_t rows = larger(frames * tokens, windows * (size_t)encoder->slot_token_count);
         counts[PART_STREAM] = rows * width;
-        counts[PART_WIDE] = larger(rows * 4 * width, frames * (tokens - 1) * patch);
+        counts[PART_WIDE] = larger(rows * wide, frames * (tokens - 1) * patch);
         counts[PART_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
         counts[PART_FEATURES] = windows * embed;
         counts[PART_VECTORS] = (size_t)options->window_batch_max * embed;
@@ -219,7 +221,8 @@ static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
     if (!options->no_text) {
         const size_t rows = (size_t)options->text_batch_max;
         counts[PART_STREAM] = larger(counts[PART_STREAM], rows * text_width);
-        counts[PART_WIDE] = larger(counts[PART_WIDE], rows * 4 * text_width);
+        counts[PART_WIDE] =
+            larger(counts[PART_WIDE], rows * (size_t)clv_block_wide_cols(&config->text));
         counts[PART_FEATURES] = larger(counts[PART_FEATURES], rows * embed);
         *row_max = larger(*row_max, rows);
     }

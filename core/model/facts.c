@@ -13,11 +13,11 @@
 static double blocks_macs(const struct clv_tower *tower, double rows, double pairs,
                           double last_rows, double last_pairs)
 {
-    const double w = tower->width;
+    const double w = tower->width, mlp = 2 * w * tower->mlp_width;
     if (tower->layer_count == 0)
         return 0;
-    const double full = rows * 12 * w * w + 2 * pairs * w;
-    const double last = rows * 2 * w * w + last_rows * 10 * w * w + 2 * last_pairs * w;
+    const double full = rows * (4 * w * w + mlp) + 2 * pairs * w;
+    const double last = rows * 2 * w * w + last_rows * (2 * w * w + mlp) + 2 * last_pairs * w;
     return (tower->layer_count - 1) * full + last;
 }
 

@@ -43,7 +43,7 @@ static int add_blocks(struct clv_params *params, const struct clv_tower *tower,
                       enum clv_param_branch branch, const char *tower_name)
 {
     const char *t = branch == CLV_BRANCH_TEMPORAL ? "temporal_" : "";
-    const int64_t w = tower->width;
+    const int64_t w = tower->width, hidden = tower->mlp_width;
     const struct {
         const char *name;
         int64_t shape[2]; /* the second is 0 for vectors */
@@ -54,9 +54,9 @@ static int add_blocks(struct clv_params *params, const struct clv_tower *tower,
         [CLV_PARAM_OUT_PROJ_BIAS] = {"attn.out_proj.bias", {w, 0}},
         [CLV_PARAM_LN_1_WEIGHT] = {"ln_1.weight", {w, 0}},
         [CLV_PARAM_LN_1_BIAS] = {"ln_1.bias", {w, 0}},
-        [CLV_PARAM_FC_WEIGHT] = {"mlp.c_fc.weight", {4 * w, w}},
-        [CLV_PARAM_FC_BIAS] = {"mlp.c_fc.bias", {4 * w, 0}},
-        [CLV_PARAM_PROJ_WEIGHT] = {"mlp.c_proj.weight", {w, 4 * w}},
+        [CLV_PARAM_FC_WEIGHT] = {"mlp.c_fc.weight", {hidden, w}},
+        [CLV_PARAM_FC_BIAS] = {"mlp.c_fc.bias", {hidden, 0}},
+        [CLV_PARAM_PROJ_WEIGHT] = {"mlp.c_proj.weight", {w, hidden}},
         [CLV_PARAM_PROJ_BIAS] = {"mlp.c_proj.bias", {w, 0}},
         [CLV_PARAM_LN_2_WEIGHT] = {"ln_2.weight", {w, 0}},
         [CLV_PARAM_LN_2_BIAS] = {"ln_2.bias", {w, 0}},

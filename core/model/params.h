@@ -55,9 +55,9 @@ enum clv_param_block {
     CLV_PARAM_OUT_PROJ_BIAS,
     CLV_PARAM_LN_1_WEIGHT,
     CLV_PARAM_LN_1_BIAS,
-    CLV_PARAM_FC_WEIGHT, /* [4W, W] */
+    CLV_PARAM_FC_WEIGHT, /* [H, W], H the tower's mlp_width */
     CLV_PARAM_FC_BIAS,
-    CLV_PARAM_PROJ_WEIGHT, /* [W, 4W] */
+    CLV_PARAM_PROJ_WEIGHT, /* [W, H] */
     CLV_PARAM_PROJ_BIAS,
     CLV_PARAM_LN_2_WEIGHT,
     CLV_PARAM_LN_2_BIAS,

@@ -21,9 +21,9 @@
 static const char placeholder_name[] = "built-in placeholder";
 
 static const struct clv_model_config placeholder_config = {
-    .vision = {.width = 128, .layer_count = 4, .head_count = 8},
-    .temporal = {.width = 128, .layer_count = 1, .head_count = 8},
-    .text = {.width = 128, .layer_count = 2, .head_count = 2},
+    .vision = {.width = 128, .layer_count = 4, .head_count = 8, .mlp_width = 512},
+    .temporal = {.width = 128, .layer_count = 1, .head_count = 8, .mlp_width = 512},
+    .text = {.width = 128, .layer_count = 2, .head_count = 2, .mlp_width = 512},
     .embed_dim = 128,
     .image_side = 64,
     .patch_side = 16,

@@ -17,6 +17,10 @@
 void random_model_complete(struct clv_model_config *config)
 {
     int grid = config->image_side / config->patch_side;
+    struct clv_tower *towers[] = {&config->vision, &config->temporal, &config->text};
+    for (int i = 0; i < 3; i++)
+        if (towers[i]->mlp_width == 0)
+            towers[i]->mlp_width = 4 * towers[i]->width;
     config->token_count = grid * grid + 1;
     config->logit_scale = 2.6593f;
     for (int i = 0; i < 3; i++)
@@ -39,8 +43,8 @@ bool random_model_arch(struct clv_model_config *out, const char *name, int frame
         if (strcmp(name, archs[i].name) != 0)
             continue;
         *out = (struct clv_model_config){
-            .vision = {archs[i].width, archs[i].layers, archs[i].width / 64},
-            .text = {archs[i].text_width, archs[i].text_layers, archs[i].text_width / 64},
+            .vision = {archs[i].width, archs[i].layers, archs[i].width / 64, 0},
+            .text = {archs[i].text_width, archs[i].text_layers, archs[i].text_width / 64, 0},
             .embed_dim = archs[i].embed,
             .image_side = archs[i].side,
             .patch_side = archs[i].patch,
@@ -157,7 +161,13 @@ static size_t describe(struct clv_weight_entry *entries, const struct clv_param 
     return count;
 }
 
-static size_t list_metadata(struct clv_weight_metadata out[METADATA_MAX], char text[4][16],
+/* What clv_config_infer() takes where the metadata does not say; 0: nothing. */
+static int usual_heads(int width)
+{
+    return width < 64 ? 1 : width % 64 ? 0 : width / 64;
+}
+
+static size_t list_metadata(struct clv_weight_metadata out[METADATA_MAX], char text[5][16],
                             const struct clv_model_config *config,
                             const struct random_model_options *options)
 {
@@ -170,6 +180,7 @@ static size_t list_metadata(struct clv_weight_metadata out[METADATA_MAX], char t
     snprintf(text[1], 16, "%d", config->patch_side);
     snprintf(text[2], 16, "%d", config->image_side);
     snprintf(text[3], 16, "%d", config->vision.head_count);
+    snprintf(text[4], 16, "%d", config->text.head_count);
     out[count++] = (struct clv_weight_metadata){"T", text[0]};
     out[count++] = (struct clv_weight_metadata){"patch", text[1]};
     out[count++] = (struct clv_weight_metadata){"resolution", text[2]};
@@ -178,9 +189,10 @@ static size_t list_metadata(struct clv_weight_metadata out[METADATA_MAX], char t
             (struct clv_weight_metadata){"mask", config->mask == CLV_MASK_KMCT ? "KMCT" : "KMT"};
     if (config->activation == CLV_ACTIVATION_GELU)
         out[count++] = (struct clv_weight_metadata){"activation", "gelu"};
-    int usual = config->vision.width < 64 ? 1 : config->vision.width / 64;
-    if (config->vision.head_count != usual)
+    if (config->vision.head_count != usual_heads(config->vision.width))
         out[count++] = (struct clv_weight_metadata){"vision_heads", text[3]};
+    if (config->text.head_count != usual_heads(config->text.width))
+        out[count++] = (struct clv_weight_metadata){"text_heads", text[4]};
     return count;
 }
 
@@ -230,7 +242,7 @@ int random_model_write(const char *path, const struct clv_model_config *config,
     struct clv_weight_entry *entries = NULL;
     const struct clv_param **of = NULL;
     struct clv_weight_metadata metadata[METADATA_MAX];
-    char text[4][16];
+    char text[5][16];
     unsigned char *data = NULL;
     size_t count = 0, total = 0;
     int status = clv_params_init(&params, config);

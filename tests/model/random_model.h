@@ -24,7 +24,8 @@ struct random_model_options {
 bool random_model_arch(struct clv_model_config *out, const char *name, int frame_count,
                        enum clv_mask mask, bool is_clip);
 
-/* Completes a config whose towers, sizes and mask are set: tokens and pixel rules. */
+/* Completes a config whose towers, sizes and mask are set: tokens, pixel rules, and MLPs of 4W
+ * where their width is 0. */
 void random_model_complete(struct clv_model_config *config);
 
 /* Writes a safetensors file of `config`. */

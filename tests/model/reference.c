@@ -128,8 +128,8 @@ static void blocks(const struct clv_weights *weights, double *x, int n,
                    const struct clv_tower *tower, const char *name, const char *t,
                    enum clv_mask mask, int token_count, enum clv_activation activation)
 {
-    const int w = tower->width;
-    const size_t size = (size_t)n * (size_t)w;
+    const int w = tower->width, mlp = tower->mlp_width;
+    const size_t size = (size_t)n * (size_t)w, hidden_size = (size_t)n * (size_t)mlp;
     for (int i = 0; i < tower->layer_count; i++) {
         char prefix[128];
         snprintf(prefix, sizeof prefix, "%s.resblocks.%d.%s", name, i, t);
@@ -142,13 +142,12 @@ static void blocks(const struct clv_weights *weights, double *x, int n,
             size);
         free(h);
         h = norm(weights, prefix, "ln_2.", x, n, w);
-        double *hidden =
-            linear(weights, prefix, "mlp.c_fc.weight", "mlp.c_fc.bias", h, n, w, 4 * w);
-        for (size_t k = 0; k < 4 * size; k++)
+        double *hidden = linear(weights, prefix, "mlp.c_fc.weight", "mlp.c_fc.bias", h, n, w, mlp);
+        for (size_t k = 0; k < hidden_size; k++)
             hidden[k] = activation == CLV_ACTIVATION_GELU
                             ? hidden[k] * 0.5 * (1 + erf(hidden[k] / sqrt(2)))
                             : hidden[k] / (1 + exp(-1.702 * hidden[k]));
-        add(x, linear(weights, prefix, "mlp.c_proj.weight", "mlp.c_proj.bias", hidden, n, 4 * w, w),
+        add(x, linear(weights, prefix, "mlp.c_proj.weight", "mlp.c_proj.bias", hidden, n, mlp, w),
             size);
         free(h);
         free(qkv);

@@ -27,38 +27,53 @@ struct shape {
     enum clv_mask mask;
     enum clv_dtype dtype;
     bool is_clip, is_unaligned, is_gelu;
+    int mlp; /* of every tower; 0: 4W */
 };
 
 static const struct shape shapes[] = {
-    {"kmt t8", 8, 16, 3, 128, 3, 2, 64, 2, 0, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"kmct t8", 8, 4, 2, 64, 2, 1, 128, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false},
-    {"kmct deep", 2, 4, 2, 64, 1, 3, 32, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false},
-    {"t1", 1, 32, 2, 32, 2, 2, 32, 2, 0, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"t1 causal", 1, 4, 1, 192, 1, 1, 192, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false},
-    {"t2 wide", 2, 4, 4, 192, 2, 1, 64, 3, 0, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"five heads", 2, 8, 2, 80, 2, 1, 64, 1, 5, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"no blocks", 2, 8, 2, 64, 0, 0, 64, 0, 0, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"embedding only", 4, 8, 2, 64, 2, 0, 64, 1, 0, CLV_MASK_KMT, CLV_F32, false, false, false},
-    {"gelu", 2, 8, 2, 64, 2, 1, 64, 1, 0, CLV_MASK_KMT, CLV_F32, false, false, true},
-    {"clip", 4, 16, 3, 128, 3, 0, 64, 2, 0, CLV_MASK_NONE, CLV_F32, true, false, false},
-    {"clip t1", 1, 4, 2, 32, 1, 0, 32, 1, 0, CLV_MASK_NONE, CLV_F32, true, false, false},
-    {"f16", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F16, false, false, false},
-    {"bf16", 2, 8, 2, 128, 2, 1, 64, 2, 0, CLV_MASK_KMCT, CLV_BF16, false, false, false},
-    {"f16 clip", 3, 8, 2, 64, 2, 0, 64, 2, 0, CLV_MASK_NONE, CLV_F16, true, false, false},
-    {"unaligned", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F32, false, true, false},
-    {"f16 unaligned", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F16, false, true, false},
+    {"kmt t8", 8, 16, 3, 128, 3, 2, 64, 2, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"kmct t8", 8, 4, 2, 64, 2, 1, 128, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false, 0},
+    {"kmct deep", 2, 4, 2, 64, 1, 3, 32, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false, 0},
+    {"t1", 1, 32, 2, 32, 2, 2, 32, 2, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"t1 causal", 1, 4, 1, 192, 1, 1, 192, 1, 0, CLV_MASK_KMCT, CLV_F32, false, false, false, 0},
+    {"t2 wide", 2, 4, 4, 192, 2, 1, 64, 3, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"five heads", 2, 8, 2, 80, 2, 1, 64, 1, 5, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"no blocks", 2, 8, 2, 64, 0, 0, 64, 0, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"embedding only", 4, 8, 2, 64, 2, 0, 64, 1, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 0},
+    {"gelu", 2, 8, 2, 64, 2, 1, 64, 1, 0, CLV_MASK_KMT, CLV_F32, false, false, true, 0},
+    {"clip", 4, 16, 3, 128, 3, 0, 64, 2, 0, CLV_MASK_NONE, CLV_F32, true, false, false, 0},
+    {"clip t1", 1, 4, 2, 32, 1, 0, 32, 1, 0, CLV_MASK_NONE, CLV_F32, true, false, false, 0},
+    {"f16", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F16, false, false, false, 0},
+    {"bf16", 2, 8, 2, 128, 2, 1, 64, 2, 0, CLV_MASK_KMCT, CLV_BF16, false, false, false, 0},
+    {"f16 clip", 3, 8, 2, 64, 2, 0, 64, 2, 0, CLV_MASK_NONE, CLV_F16, true, false, false, 0},
+    {"unaligned", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F32, false, true, false, 0},
+    {"f16 unaligned", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F16, false, true, false, 0},
+    {"mlp of 50", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMT, CLV_F32, false, false, false, 50},
+    {"mlp of 437", 2, 8, 2, 64, 2, 1, 64, 2, 0, CLV_MASK_KMCT, CLV_F16, false, false, true, 437},
+    {"mlp of 10, clip", 2, 8, 3, 64, 2, 0, 64, 2, 0, CLV_MASK_NONE, CLV_F32, true, false, false,
+     10},
+    {"heads of 80", 2, 8, 3, 160, 2, 1, 160, 2, 2, CLV_MASK_KMT, CLV_F32, false, false, true, 0},
+    {"heads of 88", 2, 8, 3, 176, 2, 1, 176, 2, 2, CLV_MASK_KMCT, CLV_F32, false, false, true, 768},
+    {"heads of 104", 2, 8, 3, 208, 2, 0, 208, 2, 2, CLV_MASK_NONE, CLV_F32, true, false, true,
+     1024},
+    {"heads of 16", 2, 8, 3, 64, 2, 1, 64, 2, 4, CLV_MASK_KMT, CLV_F32, false, false, true, 0},
+    {"heads of 8", 2, 8, 3, 32, 2, 1, 32, 2, 4, CLV_MASK_KMCT, CLV_F32, false, false, false, 0},
 };
 #define SHAPE_COUNT (sizeof shapes / sizeof shapes[0])
+
+static int heads_of(const struct shape *shape, int width)
+{
+    if (shape->heads && width % shape->heads == 0)
+        return shape->heads;
+    return width < 64 ? 1 : width / 64;
+}
 
 static struct clv_model_config config_of(const struct shape *shape)
 {
     struct clv_model_config config = {
-        .vision = {shape->width, shape->layers,
-                   shape->heads        ? shape->heads
-                   : shape->width < 64 ? 1
-                                       : shape->width / 64},
-        .text = {shape->text_width, shape->text_layers,
-                 shape->text_width < 64 ? 1 : shape->text_width / 64},
+        .vision = {shape->width, shape->layers, heads_of(shape, shape->width), shape->mlp},
+        .text = {shape->text_width, shape->text_layers, heads_of(shape, shape->text_width),
+                 shape->mlp},
         .embed_dim = 24,
         .image_side = shape->patch * shape->grid,
         .patch_side = shape->patch,
@@ -71,6 +86,8 @@ static struct clv_model_config config_of(const struct shape *shape)
     if (!shape->is_clip) {
         config.temporal = config.vision;
         config.temporal.layer_count = shape->temporal_layers;
+        /* The temporal tower may have an MLP of its own width. */
+        config.temporal.mlp_width += shape->mlp ? 6 : 0;
     }
     random_model_complete(&config);
     return config;
@@ -293,8 +310,8 @@ static void text_equals_reference(void)
  * frames permutes its features and leaves its vector. */
 static void kmt_ignores_the_order_of_frames(void)
 {
-    static const struct shape shape = {"order",      4,       8,     2,     64,   1, 2, 64, 1, 0,
-                                       CLV_MASK_KMT, CLV_F32, false, false, false};
+    static const struct shape shape = {"order",      4,       8,     2,     64,    1, 2, 64, 1, 0,
+                                       CLV_MASK_KMT, CLV_F32, false, false, false, 0};
     static const int32_t slots[] = {0, 1, 2, 3, 2, 0, 3, 1};
     struct fixture fixture;
     struct clv_encoder *encoder = NULL;
@@ -331,8 +348,8 @@ static void kmt_ignores_the_order_of_frames(void)
 /* KMCT: what happens later leaves earlier frames bit for bit as they were. */
 static void kmct_is_causal(void)
 {
-    static const struct shape shape = {"causal",      3,       8,     2,     64,   1, 2, 64, 1, 0,
-                                       CLV_MASK_KMCT, CLV_F32, false, false, false};
+    static const struct shape shape = {"causal",      3,       8,     2,     64,    1, 2, 64, 1, 0,
+                                       CLV_MASK_KMCT, CLV_F32, false, false, false, 0};
     static const int32_t slots[] = {0, 1, 2, 0, 1, 3};
     struct fixture fixture;
     struct clv_encoder *encoder = NULL;

@@ -47,7 +47,7 @@ static struct clv_model_config tiny(bool is_clip)
 static void check_tower(const char *name, const struct clv_tower *got, const struct clv_tower *want)
 {
     if (got->width != want->width || got->layer_count != want->layer_count ||
-        got->head_count != want->head_count)
+        got->head_count != want->head_count || got->mlp_width != want->mlp_width)
         t_fail(__FILE__, __LINE__, "%s: %d x %d with %d heads instead of %d x %d with %d", name,
                got->layer_count, got->width, got->head_count, want->layer_count, want->width,
                want->head_count);
@@ -211,6 +211,24 @@ static void odd_widths_need_their_heads(void)
     CHECK_INT(got.vision.head_count, 1);
 }
 
+static void mlps_are_as_wide_as_their_tensors(void)
+{
+    struct clv_model_config config = tiny(false), got;
+    config.vision.mlp_width = 558;
+    config.temporal.mlp_width = 100;
+    config.text.mlp_width = 315;
+    REQUIRE_OK(infer(&got, &config, NULL));
+    CHECK_INT(got.vision.mlp_width, 558);
+    CHECK_INT(got.temporal.mlp_width, 100);
+    CHECK_INT(got.text.mlp_width, 315);
+    CHECK_ERROR(infer(&got, &config,
+                      &(struct random_model_options){
+                          .reshaped = "visual.transformer.resblocks.1.mlp.c_fc.weight"}),
+                CLV_ECORRUPT, "has shape [559, 128] instead of [558, 128]");
+    config.text.mlp_width = (1 << 17) + 1;
+    CHECK_ERROR(infer(&got, &config, NULL), CLV_ECORRUPT, "the text tower's MLP is 131073 wide");
+}
+
 static void a_grid_must_be_square(void)
 {
     struct clv_model_config config = tiny(true), got;
@@ -265,13 +283,29 @@ static void ranges_are_checked(void)
         int value;
     } cases[] = {
 #define AT(field, value) {offsetof(struct clv_model_config, field), value}
-        AT(embed_dim, 0),           AT(embed_dim, 1 << 20),    AT(image_side, 0),
-        AT(image_side, 63),         AT(patch_side, 0),         AT(patch_side, 15),
-        AT(token_count, 18),        AT(frame_count, 0),        AT(frame_count, 1 << 20),
-        AT(context_length, 0),      AT(vocabulary_size, 0),    AT(vision.width, 0),
-        AT(vision.width, 1 << 16),  AT(vision.head_count, 0),  AT(vision.head_count, 3),
-        AT(vision.layer_count, -1), AT(text.layer_count, 300), AT(temporal.width, 64),
-        AT(temporal.head_count, 0), AT(mask, CLV_MASK_NONE),   AT(mask, CLV_MASK_CAUSAL),
+        AT(embed_dim, 0),
+        AT(embed_dim, 1 << 20),
+        AT(image_side, 0),
+        AT(image_side, 63),
+        AT(patch_side, 0),
+        AT(patch_side, 15),
+        AT(token_count, 18),
+        AT(frame_count, 0),
+        AT(frame_count, 1 << 20),
+        AT(context_length, 0),
+        AT(vocabulary_size, 0),
+        AT(vision.width, 0),
+        AT(vision.width, 1 << 16),
+        AT(vision.head_count, 0),
+        AT(vision.head_count, 3),
+        AT(vision.mlp_width, 0),
+        AT(text.mlp_width, (1 << 17) + 1),
+        AT(vision.layer_count, -1),
+        AT(text.layer_count, 300),
+        AT(temporal.width, 64),
+        AT(temporal.head_count, 0),
+        AT(mask, CLV_MASK_NONE),
+        AT(mask, CLV_MASK_CAUSAL),
     };
     struct clv_model_config config = tiny(false);
     CHECK_OK(clv_config_check(&config));
@@ -293,6 +327,7 @@ int main(void)
     T_RUN(every_tensor_is_missed);
     T_RUN(every_wrong_shape_is_seen);
     T_RUN(odd_widths_need_their_heads);
+    T_RUN(mlps_are_as_wide_as_their_tensors);
     T_RUN(a_grid_must_be_square);
     T_RUN(many_problems_are_one_sentence);
     T_RUN(ranges_are_checked);
