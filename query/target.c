@@ -3,6 +3,7 @@
 #include "query/target.h"
 
 #include "core/bytes.h"
+#include "core/digest.h"
 #include "core/error.h"
 #include "query/like.h"
 #include "query/prompts.h"
@@ -31,19 +32,33 @@ static int encode_templates(float *vector_out, const struct clv_model *model,
     return status;
 }
 
-/* How many prompts do not fit the context; also for a query whose vector is cached. */
-static int count_cut(int *cut_out, const struct clv_model *model, const struct clv_bytes *prompts)
+/* What the prompt cache knows the prompts' vector by: the ids the model reads, so that another
+ * vocabulary or other templates never find an old vector. Also how many do not fit the context.
+ * Without a vocabulary the key is empty. */
+static int prompt_key(struct clv_bytes *key, int *cut_out, const struct clv_model *model,
+                      const struct clv_bytes *prompts)
 {
     int length = model->config.context_length;
     int32_t *ids = calloc((size_t)length, sizeof *ids);
     int status = ids ? CLV_OK : clv_fail_memory("token ids");
+    struct clv_digest digest;
+    uint8_t sum[CLV_DIGEST_BYTES];
+    char text[CLV_DIGEST_TEXT_SIZE];
+    clv_digest_init(&digest);
     *cut_out = 0;
     for (int i = 0; i < clv_prompt_template_count && model->tokenizer && status == CLV_OK; i++) {
-        int id_count;
+        int id_count = 0;
         bool cut = false;
         status = clv_tokenizer_encode(model->tokenizer, ids, &id_count, &cut,
                                       prompts[i].data ? prompts[i].data : "", length);
         *cut_out += cut;
+        clv_digest_add(&digest, &id_count, sizeof id_count);
+        clv_digest_add(&digest, ids, (size_t)id_count * sizeof *ids);
+    }
+    clv_digest_finish(&digest, sum);
+    if (model->tokenizer && status == CLV_OK) {
+        clv_bytes_format(key, "mean:v1:%s", clv_digest_text(text, sum));
+        status = key->status;
     }
     free(ids);
     return status;
@@ -85,21 +100,40 @@ static int fill_templates(struct clv_bytes *prompts, const char *text)
     return status;
 }
 
-/* `key`: what the prompt cache knows this text's vector by. One row holds the whole ensemble. */
+static void prompts_free(struct clv_bytes *prompts)
+{
+    for (int i = 0; prompts && i < clv_prompt_template_count; i++)
+        clv_bytes_release(&prompts[i]);
+    free(prompts);
+}
+
+int clv_target_prompt_key(struct clv_bytes *key, const struct clv_model *model, const char *text)
+{
+    int cut = 0;
+    struct clv_bytes *prompts = calloc((size_t)clv_prompt_template_count, sizeof *prompts);
+    int status = prompts ? fill_templates(prompts, text) : clv_fail_memory("the prompts");
+    clv_bytes_clear(key);
+    if (status == CLV_OK)
+        status = prompt_key(key, &cut, model, prompts);
+    prompts_free(prompts);
+    return status;
+}
+
+/* One row of the prompt cache holds the whole ensemble. */
 static int text_vector(float *vector_out, int *cut_out, struct clv_store *store,
                        const struct clv_model *model, struct clv_device *device, int64_t model_id,
-                       const char *key, const char *text)
+                       const char *text)
 {
     int dim = model->config.embed_dim;
     struct branch branch = {0};
+    struct clv_bytes key = {0};
     struct clv_bytes *prompts = calloc((size_t)clv_prompt_template_count, sizeof *prompts);
     int status = prompts ? fill_templates(prompts, text) : clv_fail_memory("the prompts");
     if (status == CLV_OK)
-        status = count_cut(cut_out, model, prompts);
-    if (status != CLV_OK)
-        goto done;
-    status = clv_store_prompt_get(store, vector_out, model_id, key, dim);
-    if (status != CLV_ENOTFOUND)
+        status = prompt_key(&key, cut_out, model, prompts);
+    if (status == CLV_OK && key.data)
+        status = clv_store_prompt_get(store, vector_out, model_id, key.data, dim);
+    if (key.data ? status != CLV_ENOTFOUND : status != CLV_OK)
         goto done;
     memset(vector_out, 0, (size_t)dim * sizeof *vector_out);
     status = branch_open(&branch, model, device, true);
@@ -107,13 +141,12 @@ static int text_vector(float *vector_out, int *cut_out, struct clv_store *store,
         status = encode_templates(vector_out, model, branch.encoder, prompts);
     if (status == CLV_OK)
         status = clv_vector_unit(vector_out, dim, text);
-    if (status == CLV_OK)
-        status = clv_store_prompt_put(store, model_id, key, vector_out, dim);
+    if (status == CLV_OK && key.data)
+        status = clv_store_prompt_put(store, model_id, key.data, vector_out, dim);
 done:
     branch_close(&branch);
-    for (int i = 0; prompts && i < clv_prompt_template_count; i++)
-        clv_bytes_release(&prompts[i]);
-    free(prompts);
+    prompts_free(prompts);
+    clv_bytes_release(&key);
     return status;
 }
 
@@ -137,7 +170,7 @@ int clv_target_vector(float *vector_out, int *cut_count_out, const struct clv_ta
                       struct clv_device *device, int64_t model_id)
 {
     int dim = model->config.embed_dim;
-    struct clv_bytes text = {0}, key = {0};
+    struct clv_bytes text = {0};
     float *shown = calloc((size_t)dim, sizeof *shown);
     int status = shown ? CLV_OK : clv_fail_memory("a query vector");
     *cut_count_out = 0;
@@ -146,12 +179,8 @@ int clv_target_vector(float *vector_out, int *cut_count_out, const struct clv_ta
     bool has_text = text.size_bytes > 0;
     if (status == CLV_OK && !has_text && !target->like)
         status = clv_fail(CLV_EINVAL, "the query is empty");
-    if (status == CLV_OK && has_text) {
-        clv_bytes_format(&key, "templates:v1:%s", text.data);
-        status = key.status != CLV_OK ? clv_fail_memory("a query")
-                                      : text_vector(vector_out, cut_count_out, store, model, device,
-                                                    model_id, key.data, text.data);
-    }
+    if (status == CLV_OK && has_text)
+        status = text_vector(vector_out, cut_count_out, store, model, device, model_id, text.data);
     if (status == CLV_OK && target->like)
         status =
             like_vector(has_text ? shown : vector_out, model, device, target->like, target->cancel);
@@ -162,7 +191,6 @@ int clv_target_vector(float *vector_out, int *cut_count_out, const struct clv_ta
         status = clv_vector_unit(vector_out, dim, text.data);
     }
     clv_bytes_release(&text);
-    clv_bytes_release(&key);
     free(shown);
     return status;
 }

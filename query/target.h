@@ -2,6 +2,7 @@
 #ifndef CLV_QUERY_TARGET_H
 #define CLV_QUERY_TARGET_H
 
+#include "core/bytes.h"
 #include "core/cancel.h"
 #include "core/model/model.h"
 #include "storage/store.h"
@@ -21,5 +22,10 @@ struct clv_target {
 int clv_target_vector(float *vector_out, int *cut_count_out, const struct clv_target *target,
                       struct clv_store *store, const struct clv_model *model,
                       struct clv_device *device, int64_t model_id);
+
+/* What the prompt cache knows the vector of `text` by: a digest of all token ids its templates
+ * become, so that another vocabulary or other templates never find an old vector. Empty where the
+ * model has no vocabulary. */
+int clv_target_prompt_key(struct clv_bytes *key, const struct clv_model *model, const char *text);
 
 #endif

@@ -216,8 +216,8 @@ int clv_store_models(struct clv_store *store, clv_store_model_each *each, void *
 {
     sqlite3_stmt *s = clv_db_take(
         store->db, "SELECT id, digest, name, path, dim, frame_count, (SELECT coalesce("
-                   "sum(segment_count), 0) FROM coverage WHERE model_id = model.id) FROM model "
-                   "ORDER BY id");
+                   "sum(segment_count), 0) FROM coverage WHERE model_id = model.id), (SELECT "
+                   "count(*) FROM coverage WHERE model_id = model.id) FROM model ORDER BY id");
     if (!s)
         return store->db->failure;
     int status;
@@ -229,6 +229,7 @@ int clv_store_models(struct clv_store *store, clv_store_model_each *each, void *
             .dim = sqlite3_column_int(s, 4),
             .frame_count = sqlite3_column_int(s, 5),
             .segment_count = sqlite3_column_int64(s, 6),
+            .video_count = sqlite3_column_int64(s, 7),
         };
         status = clv_catalog_digest(store, row.digest, s, 1);
         if (status == CLV_OK)
@@ -238,6 +239,27 @@ int clv_store_models(struct clv_store *store, clv_store_model_each *each, void *
     }
     clv_db_release(store->db, s);
     return status == CLV_DONE ? CLV_OK : status;
+}
+
+int clv_store_model_forget(struct clv_store *store, int64_t model_id)
+{
+    int dim = 0;
+    int64_t generation = 0;
+    int status = clv_db_begin_write(store->db);
+    if (status != CLV_OK)
+        return status;
+    status = clv_catalog_model(store, &dim, &generation, model_id);
+    if (status == CLV_OK)
+        status = clv_catalog_touch(store);
+    sqlite3_stmt *s =
+        status == CLV_OK ? clv_db_take(store->db, "DELETE FROM model WHERE id = ?1") : NULL;
+    if (s) {
+        sqlite3_bind_int64(s, 1, model_id);
+        status = clv_db_run(store->db, s, "drop a model");
+    } else if (status == CLV_OK) {
+        status = store->db->failure;
+    }
+    return clv_db_end(store->db, status);
 }
 
 /* ---- counts ---- */

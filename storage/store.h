@@ -41,6 +41,7 @@ struct clv_model_row {
     int dim;          /* E */
     int frame_count;  /* T */
     int64_t segment_count;
+    int64_t video_count; /* that have been indexed with it */
 };
 
 /* The longest vector a store takes. */
@@ -51,6 +52,9 @@ struct clv_model_row {
 int clv_store_model_put(struct clv_store *store, struct clv_model_row *row);
 typedef int clv_store_model_each(const struct clv_model_row *row, void *payload);
 int clv_store_models(struct clv_store *store, clv_store_model_each *each, void *payload);
+/* Drops the model with its segments, vectors and cached prompts, in one transaction; its index file
+ * goes with the next refresh. Videos stay, for other models. CLV_ENOTFOUND. */
+int clv_store_model_forget(struct clv_store *store, int64_t model_id);
 
 /* ---- videos ---- */
 

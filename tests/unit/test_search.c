@@ -9,6 +9,7 @@
 #include "indexer/ingest.h"
 #include "query/like.h"
 #include "query/prompts.h"
+#include "query/target.h"
 
 #include "tests/t.h"
 
@@ -65,9 +66,11 @@ static void fixture_close(struct fixture *fixture)
 static void teach(const struct fixture *fixture)
 {
     float *axis = calloc((size_t)fixture->dim, sizeof *axis);
+    struct clv_bytes key = {0};
     axis[0] = 1;
-    CHECK_OK(clv_store_prompt_put(fixture->store, fixture->model_id, "templates:v1:x", axis,
-                                  fixture->dim));
+    CHECK_OK(clv_target_prompt_key(&key, &fixture->model, "x"));
+    CHECK_OK(clv_store_prompt_put(fixture->store, fixture->model_id, key.data, axis, fixture->dim));
+    clv_bytes_release(&key);
     free(axis);
 }
 
@@ -411,8 +414,10 @@ static void words_become_the_mean_of_their_templates(void)
         float *got = calloc(dim, sizeof *got);
         put_video(&f, "/v/a.mp4", scores, 2);
         CHECK_OK(search(&first, &f, &options));
-        CHECK_OK(
-            clv_store_prompt_get(f.store, got, f.model_id, "templates:v1:opening a door.", f.dim));
+        struct clv_bytes key = {0};
+        CHECK_OK(clv_target_prompt_key(&key, &f.model, "opening a door."));
+        CHECK_OK(clv_store_prompt_get(f.store, got, f.model_id, key.data, f.dim));
+        clv_bytes_release(&key);
         reference_vector(want, &f, "opening a door.");
         for (size_t k = 0; k < dim; k++)
             CHECK_NEAR(got[k], want[k], 2e-5);
@@ -427,6 +432,37 @@ static void words_become_the_mean_of_their_templates(void)
         clv_search_result_release(&own);
         free(want);
         free(got);
+    }
+    fixture_close(&f);
+}
+
+/* The same weights with another vocabulary are one model of the store, but read other ids. */
+static void another_vocabulary_finds_no_old_vector(void)
+{
+    struct fixture f;
+    if (fixture_open(&f)) {
+        static const char list[] = "#version: 0.2\nd o\n";
+        struct clv_bytes own = {0}, same = {0}, other = {0}, none = {0};
+        struct clv_tokenizer *kept = f.model.tokenizer, *merging = NULL;
+        CHECK_OK(clv_target_prompt_key(&own, &f.model, "opening a door"));
+        CHECK_OK(clv_target_prompt_key(&same, &f.model, " Opening  a door "));
+        CHECK_STRING(same.data, own.data);
+        CHECK_OK(clv_tokenizer_open_text(&merging, list, sizeof list - 1, "a list"));
+        f.model.tokenizer = merging;
+        CHECK_OK(clv_target_prompt_key(&other, &f.model, "opening a door"));
+        CHECK(other.data && own.data && strcmp(other.data, own.data) != 0);
+        f.model.tokenizer = NULL;
+        CHECK_OK(clv_target_prompt_key(&none, &f.model, "opening a door"));
+        CHECK_INT(none.size_bytes, 0);
+        struct clv_search_result result;
+        struct clv_search_options options = {.text = "opening a door"};
+        CHECK_ERROR(search(&result, &f, &options), CLV_ENOTFOUND, "no vocabulary");
+        f.model.tokenizer = kept;
+        clv_tokenizer_close(merging);
+        clv_bytes_release(&own);
+        clv_bytes_release(&same);
+        clv_bytes_release(&other);
+        clv_bytes_release(&none);
     }
     fixture_close(&f);
 }
@@ -726,6 +762,7 @@ int main(void)
     T_RUN(nonsense_is_refused);
     T_RUN(an_empty_index_answers_nothing);
     T_RUN(words_become_the_mean_of_their_templates);
+    T_RUN(another_vocabulary_finds_no_old_vector);
     T_RUN(long_texts_are_cut_and_said);
     T_RUN(clips_find_themselves);
     T_RUN(pictures_find_their_clip);

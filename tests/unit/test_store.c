@@ -67,6 +67,52 @@ static void keeps_models(void)
     clv_store_close(store);
 }
 
+static int note_videos(const struct clv_model_row *row, void *payload)
+{
+    ((int64_t *)payload)[row->id] = row->video_count;
+    return 0;
+}
+
+/* One model goes with all that hangs on it; the other's vectors and the videos stay. */
+static void forgets_one_model(void)
+{
+    const char *directory = t_directory();
+    struct clv_store *store = fixture_open(directory, 0);
+    REQUIRE(store != NULL);
+    int64_t first = fixture_model(store, 0, FIXTURE_DIM),
+            second = fixture_model(store, 1, FIXTURE_DIM);
+    CHECK_OK(fixture_put(store, "/v/a.mp4", first, 1, 7, NULL));
+    CHECK_OK(fixture_put(store, "/v/a.mp4", second, 1, 5, NULL));
+    CHECK_OK(fixture_put(store, "/v/b.mp4", first, 2, 3, NULL));
+    float vector[FIXTURE_DIM] = {1}, got[FIXTURE_DIM];
+    CHECK_OK(clv_store_prompt_put(store, first, "x", vector, FIXTURE_DIM));
+    CHECK_OK(clv_store_refresh(store, NULL));
+    int64_t videos[4] = {0};
+    CHECK_OK(clv_store_models(store, note_videos, videos));
+    CHECK_INT(videos[first], 2);
+    CHECK_INT(videos[second], 1);
+    fixture_compare(store, first, 3, 5, NULL);
+    CHECK_ERROR(clv_store_model_forget(store, 99), CLV_ENOTFOUND, "no model 99");
+    CHECK_OK(clv_store_model_forget(store, first));
+    CHECK_ERROR(clv_store_model_forget(store, first), CLV_ENOTFOUND, "no model");
+    CHECK_OK(clv_store_refresh(store, NULL));
+    CHECK(fixture_cache_file(directory) != NULL); /* only one is left */
+    struct clv_store_status facts;
+    CHECK_OK(clv_store_status(store, &facts));
+    CHECK_INT(facts.segment_count, 5);
+    CHECK_INT(facts.video_count, 2);
+    CHECK_ERROR(clv_store_prompt_get(store, got, first, "x", FIXTURE_DIM), CLV_ENOTFOUND, "'x'");
+    struct clv_hit hits[9];
+    int count = 0;
+    CHECK_ERROR(clv_store_search(store, hits, &count, first, vector, 9, NULL), CLV_ENOTFOUND,
+                "no model");
+    fixture_compare(store, second, 3, 5, NULL);
+    CHECK_INT(fixture_problems(store, true), 0);
+    /* Its number is not used again. */
+    CHECK(fixture_model(store, 0, FIXTURE_DIM) > second);
+    clv_store_close(store);
+}
+
 static void keeps_video_rows(void)
 {
     struct clv_store *store = fixture_open(t_directory(), 0);
@@ -614,6 +660,7 @@ int main(void)
 {
     T_RUN(opens_and_refuses);
     T_RUN(keeps_models);
+    T_RUN(forgets_one_model);
     T_RUN(keeps_video_rows);
     T_RUN(refuses_bad_videos);
     T_RUN(follows_the_life_of_files);
