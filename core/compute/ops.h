@@ -132,6 +132,9 @@ struct clv_attention {
     const int32_t *starts; /* host [B+1]: first row of each sequence in k and v */
     /* Host [q.rows]: for each row of q, its row in k; ascending. NULL: q has all rows of k. */
     const int32_t *query_rows;
+    /* Device [q.rows, head_count], what clv_attention_backward() (gradients.h) needs: the logarithm
+     * of each query's sum of exp(score). NULL: not kept. */
+    float *stats;
 };
 
 /* Multi-head scaled dot-product attention, out [q.rows, W]; q [q.rows, W], k and v [rows, W],
