@@ -13,7 +13,11 @@
  * the configuration files beside them, and the layout's published values. */
 struct clv_import_options {
     const char
-        *vocabulary_path;   /* NULL: beside the checkpoint, else in the user's data directory */
+        *vocabulary_path; /* NULL: beside the checkpoint, else in the user's data directory */
+    /* A CLIP checkpoint that lends what this one leaves out. ViFi-CLIP's trainer keeps no token
+     * embedding (it stores its prompts already embedded, and never trains it), so its files need
+     * the OpenAI CLIP they were tuned from. May be NULL. */
+    const char *base_path;
     const char *mask;       /* "KMT", "KMCT" */
     const char *activation; /* "quick_gelu", "gelu" */
     const char *pixels;     /* "clip", "imagenet": mean and deviation */
