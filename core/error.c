@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MESSAGE_SIZE 2048
+/* Room for the names of all tensors a file lacks. */
+#define MESSAGE_SIZE 8192
 
 static _Thread_local char message[MESSAGE_SIZE];
 

@@ -143,8 +143,7 @@ const struct clv_param *clv_params_find(const struct clv_params *params, const c
     return NULL;
 }
 
-/* "[8, 512]" */
-static const char *shape_text(char *out, size_t size, const int64_t *shape, int count)
+const char *clv_shape_text(char *out, size_t size, const int64_t *shape, int count)
 {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int i = 0; i < count && used < size; i++)
@@ -154,9 +153,8 @@ static const char *shape_text(char *out, size_t size, const int64_t *shape, int 
     return out;
 }
 
-static bool same_shape(const struct clv_param *param, const struct clv_weight_entry *entry)
+bool clv_param_fits(const struct clv_param *param, const struct clv_weight_entry *entry)
 {
-    /* A scalar may come as one number in any number of dimensions. */
     if (param->dimension_count == 0)
         return entry->element_count == 1;
     if (param->dimension_count != entry->dimension_count)
@@ -181,10 +179,10 @@ int clv_params_check(const struct clv_params *params, const struct clv_weights *
             continue;
         }
         found++;
-        if (!same_shape(param, entry))
+        if (!clv_param_fits(param, entry))
             clv_problems_add(&problems, "tensor '%s' has shape %s instead of %s", param->name,
-                             shape_text(got, sizeof got, entry->shape, entry->dimension_count),
-                             shape_text(want, sizeof want, param->shape, param->dimension_count));
+                             clv_shape_text(got, sizeof got, entry->shape, entry->dimension_count),
+                             clv_shape_text(want, sizeof want, param->shape, param->dimension_count));
         else if (entry->dtype > CLV_F64)
             clv_problems_add(&problems, "tensor '%s' holds no floating-point numbers", param->name);
     }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct clv_weight_entry;
 struct clv_weights;
 
 #define CLV_PARAM_NAME_SIZE 96
@@ -80,6 +81,12 @@ void clv_params_release(struct clv_params *params);
 
 /* NULL where the table has no such name. */
 const struct clv_param *clv_params_find(const struct clv_params *params, const char *name);
+
+/* Whether the shapes are the same; a scalar may come as one number in any number of dimensions. */
+bool clv_param_fits(const struct clv_param *param, const struct clv_weight_entry *entry);
+
+/* "[8, 512]" in `out`, which is returned. */
+const char *clv_shape_text(char *out, size_t size, const int64_t *shape, int count);
 
 /* CLV_ECORRUPT naming every tensor of the table that `weights` lacks, has in another shape, or
  * holds as something other than floating-point numbers. *ignored_count_out (may be NULL): tensors

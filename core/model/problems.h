@@ -4,7 +4,7 @@
 
 /* Zero-initialise. Findings that no longer fit are counted. */
 struct clv_problems {
-    char text[1400];
+    char text[7000];
     int count;
     int hidden_count;
 };

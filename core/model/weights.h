@@ -72,6 +72,15 @@ struct clv_weight_metadata {
 int clv_weights_save(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
                      const struct clv_weight_metadata *metadata, size_t metadata_count);
 
+/* Writes tensor `index` of the entries, all its size_bytes, into `out`. */
+typedef int clv_weights_fill(void *payload, size_t index, void *out);
+
+/* As clv_weights_save() for entries without data: `fill` is asked for each in turn, so that one
+ * tensor is in memory at a time. Nothing is left behind where it fails. */
+int clv_weights_stream(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
+                       const struct clv_weight_metadata *metadata, size_t metadata_count,
+                       clv_weights_fill *fill, void *payload);
+
 /* The model's identity: BLAKE2b over every tensor's name, type, shape and bytes in order of name,
  * and over the metadata that changes results (mask, pixel_mean, pixel_std, resize, activation,
  * heads). Other metadata and the order of the file do not matter. */

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/model/weights_table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define DATA_ALIGNMENT 64
@@ -70,8 +71,33 @@ static int write_header(struct clv_bytes *out, const char *path,
     return CLV_OK;
 }
 
-int clv_weights_save(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
-                     const struct clv_weight_metadata *metadata, size_t metadata_count)
+/* The data of every entry: what `data` points to, or what `fill` says. */
+static int write_data(struct clv_replace *replace, const struct clv_weight_entry *entries,
+                      size_t entry_count, clv_weights_fill *fill, void *payload)
+{
+    size_t largest = 0;
+    for (size_t i = 0; fill && i < entry_count; i++)
+        largest = entries[i].size_bytes > largest ? entries[i].size_bytes : largest;
+    void *buffer = largest ? malloc(largest) : NULL;
+    if (largest && !buffer)
+        return clv_fail_memory("a tensor");
+    int status = CLV_OK;
+    for (size_t i = 0; i < entry_count && status == CLV_OK; i++) {
+        if (entries[i].size_bytes == 0)
+            continue;
+        if (fill)
+            status = fill(payload, i, buffer);
+        if (status == CLV_OK)
+            status = clv_replace_write(replace, fill ? buffer : entries[i].data,
+                                       entries[i].size_bytes);
+    }
+    free(buffer);
+    return status;
+}
+
+int clv_weights_stream(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
+                       const struct clv_weight_metadata *metadata, size_t metadata_count,
+                       clv_weights_fill *fill, void *payload)
 {
     struct clv_bytes header = {0};
     struct clv_replace replace = {.descriptor = -1};
@@ -80,14 +106,19 @@ int clv_weights_save(const char *path, const struct clv_weight_entry *entries, s
         status = clv_replace_begin(&replace, path);
     if (status == CLV_OK)
         status = clv_replace_write(&replace, header.data, header.size_bytes);
-    for (size_t i = 0; i < entry_count && status == CLV_OK; i++)
-        if (entries[i].size_bytes)
-            status = clv_replace_write(&replace, entries[i].data, entries[i].size_bytes);
+    if (status == CLV_OK)
+        status = write_data(&replace, entries, entry_count, fill, payload);
     if (status == CLV_OK)
         status = clv_replace_commit(&replace);
     clv_replace_abort(&replace);
     clv_bytes_release(&header);
     return status;
+}
+
+int clv_weights_save(const char *path, const struct clv_weight_entry *entries, size_t entry_count,
+                     const struct clv_weight_metadata *metadata, size_t metadata_count)
+{
+    return clv_weights_stream(path, entries, entry_count, metadata, metadata_count, NULL, NULL);
 }
 
 static void add_text(struct clv_digest *digest, const char *text)
