@@ -25,7 +25,7 @@ FAISS := $(firstword $(wildcard /usr/lib/$(LIBDIR)/libfaiss.a /usr/lib/$(LIBDIR)
 # The OpenMP build of OpenBLAS shares one thread runtime with FAISS.
 OPENBLAS_DIR := $(firstword $(wildcard /usr/lib/$(LIBDIR)/openblas-openmp))
 MODULES := libavformat libavcodec libavfilter libswscale libswresample libavutil \
-           sqlite3 libsodium jansson libutf8proc zlib
+           sqlite3 libsodium jansson libutf8proc zlib libcurl
 
 # ---- flags -----------------------------------------------------------------------------------
 
@@ -257,6 +257,7 @@ includes:
 	@$(call one_file,jansson,core/json\.c)
 	@$(call one_file,utf8proc,core/unicode\.c)
 	@$(call one_file,zlib,core/gzip\.c)
+	@$(call one_file,curl/,core/fetch\.c)
 	@$(call one_file,cblas|openblas,core/compute/blas\.c)
 	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
 	@$(call one_file,faiss/,storage/faiss(\.h|_c\.cpp))

@@ -25,6 +25,7 @@ libfaiss-dev
 libopenblas-openmp-dev
 libsodium-dev
 libjansson-dev
+libcurl4-openssl-dev
 libutf8proc-dev
 zlib1g-dev
 clang

@@ -1,5 +1,5 @@
-/* From a model's name to a file to open: found in the catalogue, downloaded, verified, imported, and
- * kept in the user's data directory. */
+/* From a model's name to a file to open: found in the catalogue, downloaded, verified, imported,
+ * and kept in the user's data directory. */
 #ifndef CLV_CORE_MODEL_PULL_H
 #define CLV_CORE_MODEL_PULL_H
 
