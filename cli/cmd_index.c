@@ -16,6 +16,7 @@
 struct settings {
     int64_t length_ms;
     int64_t stride_ms;
+    int64_t frame_count;
     double cut_score;
     bool cuts;
     bool force;
@@ -43,6 +44,14 @@ static const struct clv_opt opts[] = {
      .minimum = 0,
      .maximum = 600000,
      .help = "time from the start of a segment to that of the next [half the length]"},
+    {.name = "frames",
+     .kind = CLV_OPT_INTEGER,
+     FIELD(frame_count),
+     .value_name = "N",
+     .minimum = 0,
+     .maximum = 1024,
+     .help = "frames taken of a segment, for a model that leaves it free (CLIP without a temporal "
+             "branch) [as indexed before, else 8]"},
     {.name = "cut-score",
      .kind = CLV_OPT_NUMBER,
      FIELD(cut_score),
@@ -329,11 +338,61 @@ static int list_new(const struct clv_cli *cli)
     return CLV_OK;
 }
 
+/* `index --model FILE` without footage: what is indexed with it is what is searched from now on. */
+static int make_default(const struct clv_cli *cli)
+{
+    const struct settings *settings = cli->settings;
+    struct clv_session session = {.frame_count = (int)settings->frame_count};
+    if (cli->flags.model == NULL)
+        return clv_fail(CLV_EINVAL, "'index' needs more operands: claverdb index PATH…");
+    int status = clv_session_open_store(&session, cli, false);
+    if (status == CLV_OK)
+        status = clv_session_open_model(&session, true);
+    if (status == CLV_OK)
+        status = clv_session_need_vectors(&session);
+    if (status == CLV_OK && !settings->dry_run)
+        status = clv_session_remember_model(&session);
+    if (status == CLV_OK && cli->flags.json) {
+        struct clv_json *object = clv_json_object();
+        clv_json_put_string(object, "type", "default");
+        clv_json_put_integer(object, "model_id", session.model_id);
+        clv_json_put_string(object, "model", session.model.path);
+        status = clv_out_json(object);
+    } else if (status == CLV_OK) {
+        struct clv_bytes safe = {0};
+        clv_out_safe(&safe, session.model_label);
+        printf("searches use the vectors of '%s'\n", safe.data == NULL ? "" : safe.data);
+        clv_bytes_release(&safe);
+    }
+    clv_session_release(&session);
+    return status;
+}
+
+static int index_and_remember(struct clv_session *session, struct state *state)
+{
+    const struct settings *settings = session->cli->settings;
+    bool is_beside = false;
+    int status = settings->dry_run ? clv_session_find_model(session)
+                                   : clv_session_put_model(session, &is_beside);
+    if (status != CLV_OK)
+        return status;
+    int result = index_paths(session, state, settings);
+    if (result < 0 || settings->dry_run)
+        return result;
+    status = clv_session_remember_model(session);
+    if (status == CLV_OK && is_beside && !session->cli->flags.quiet)
+        clv_out_warning("these vectors lie beside those of another model, and are what is searched "
+                        "from now on; claverdb status lists the models");
+    return status == CLV_OK ? result : status;
+}
+
 static int run(const struct clv_cli *cli)
 {
     const struct settings *settings = cli->settings;
-    struct clv_session session = {0};
+    struct clv_session session = {.frame_count = (int)settings->frame_count};
     struct state state = {.cli = cli, .dry_run = settings->dry_run};
+    if (cli->operand_count == 0)
+        return make_default(cli);
     int status = clv_session_open_store(&session, cli, !settings->dry_run);
     if (status == CLV_ENOTFOUND && settings->dry_run) {
         status = list_new(cli);
@@ -344,10 +403,7 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_session_open_device(&session);
     if (status == CLV_OK)
-        status =
-            settings->dry_run ? clv_session_find_model(&session) : clv_session_put_model(&session);
-    if (status == CLV_OK)
-        status = index_paths(&session, &state, settings);
+        status = index_and_remember(&session, &state);
 done:
     clv_bytes_release(&state.failures);
     clv_session_release(&session);
@@ -364,11 +420,13 @@ const struct clv_command clv_command_index = {
         "what is new or has changed; a file that was moved is recognised. It may be interrupted "
         "at any time and goes on from there.\n"
         "Files that cannot be read are listed at the end with the reason, and make the exit "
-        "status 3; nothing else suffers from them.",
-    .example = "claverdb index ~/footage --model vit-b-32.safetensors\n"
+        "status 3; nothing else suffers from them.\n"
+        "Vectors of two models never mix: with another --model a second set is made beside the "
+        "first, and searched from then on. Without PATH, --model only says which set that is.",
+    .example = "claverdb index ~/footage --model ViT-B-32.pt\n"
                "claverdb index ~/footage --length 2s --stride 500ms\n"
                "claverdb index ~/footage --prune --dry-run",
-    .operand_min = 1,
+    .operand_min = 0,
     .operand_max = -1,
     .opts = opts,
     .settings_size = sizeof(struct settings),

@@ -51,7 +51,8 @@ struct listing {
     const struct clv_cli *cli;
     const struct settings *settings;
     struct clv_session *session;
-    struct clv_session_model model;
+    int64_t model_id; /* 0: nothing is indexed */
+    int dim;
     struct clv_table table;
     const struct clv_video_row *video; /* whose segments are being listed */
     int64_t count;
@@ -145,7 +146,7 @@ static int print_segment_json(const struct listing *listing, const struct clv_hi
     if (listing->settings->vectors) {
         clv_json_put_string(object, "vector_digest", digest);
         struct clv_json *numbers = clv_json_array();
-        for (int i = 0; i < listing->model.dim; i++)
+        for (int i = 0; i < listing->dim; i++)
             clv_json_append_number(numbers, vector[i]);
         clv_json_put(object, "vector", numbers);
     }
@@ -159,7 +160,7 @@ static int list_segment(const struct clv_hit *segment, const float *vector, void
     char digest_text[CLV_DIGEST_TEXT_SIZE] = "";
     if (listing->settings->vectors) {
         uint8_t digest[CLV_DIGEST_BYTES];
-        clv_digest_bytes(digest, vector, (size_t)listing->model.dim * sizeof *vector);
+        clv_digest_bytes(digest, vector, (size_t)listing->dim * sizeof *vector);
         clv_digest_text(digest_text, digest);
     }
     listing->count++;
@@ -190,7 +191,7 @@ static int list_video(const struct clv_video_row *row, void *payload)
         return CLV_OK;
     if (listing->settings->segments) {
         listing->video = row;
-        return clv_store_segments(listing->session->store, row->id, listing->model.id, list_segment,
+        return clv_store_segments(listing->session->store, row->id, listing->model_id, list_segment,
                                   listing);
     }
     listing->count++;
@@ -217,10 +218,15 @@ static int run(const struct clv_cli *cli)
         return clv_fail(CLV_EINVAL, "--vectors belongs to --segments");
     struct clv_session session = {0};
     struct listing listing = {.cli = cli, .settings = settings, .session = &session};
+    const struct clv_session_model *model = NULL;
     char *glob = NULL;
     int status = clv_session_open_store(&session, cli, false);
     if (status == CLV_OK)
-        status = clv_session_shown_model(&session, &listing.model);
+        status = clv_session_shown_model(&session, &model);
+    if (model != NULL) {
+        listing.model_id = model->id;
+        listing.dim = model->dim;
+    }
     if (status == CLV_OK && cli->operand_count > 0) {
         glob = clv_session_glob(cli->operands[0]);
         status = glob == NULL ? CLV_ENOMEM : CLV_OK;
@@ -228,7 +234,7 @@ static int run(const struct clv_cli *cli)
     if (!cli->flags.json)
         clv_table_begin(&listing.table, headings(settings));
     if (status == CLV_OK)
-        status = clv_store_videos(session.store, glob, listing.model.id, list_video, &listing);
+        status = clv_store_videos(session.store, glob, listing.model_id, list_video, &listing);
     if (status == CLV_OK && listing.count > 0 && !cli->flags.json)
         status = clv_table_print(&listing.table);
     if (status == CLV_OK && listing.count == 0)

@@ -1,5 +1,6 @@
 /* `model info` and `model compare`: weight files. */
 #include "cli/command.h"
+#include "cli/naming.h"
 #include "cli/out.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -10,12 +11,18 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int open_model(struct clv_model *out, const struct clv_cli *cli, const char *path)
+static int open_model(struct clv_model *out, const struct clv_cli *cli, const char *name)
 {
     struct clv_model_options options = {.vocabulary_path = cli->flags.vocab};
-    return clv_model_open(out, path, &options);
+    char *found = NULL;
+    int status = clv_naming_path(&found, NULL, name);
+    if (status == CLV_OK)
+        status = clv_model_open(out, found, &options);
+    free(found);
+    return status;
 }
 
 /* ---- info ---- */

@@ -108,6 +108,8 @@ static int print_json(const struct clv_session *session, const struct clv_search
     clv_json_put_integer(object, "count", result->count);
     clv_json_put_integer(object, "segments", result->segment_total);
     clv_json_put_integer(object, "cut_prompts", result->cut_prompt_count);
+    clv_json_put_string(object, "model", session->model.path);
+    clv_json_put_integer(object, "model_id", session->model_id);
     clv_json_put_bool(object, "placeholder_model", session->model.is_placeholder);
     clv_json_put_number(object, "encode_s", result->encode_s);
     clv_json_put_number(object, "search_s", result->search_s);
@@ -198,12 +200,7 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_session_open_model(&session, text != NULL);
     if (status == CLV_OK)
-        status = clv_session_find_model(&session);
-    if (status == CLV_OK && session.model_id == 0)
-        status = clv_fail(CLV_ENOTFOUND,
-                          "nothing in '%s' was indexed with this model; run "
-                          "claverdb index first",
-                          session.directory);
+        status = clv_session_need_vectors(&session);
     /* Without a device named, the library opens one only if the query's vector is not cached. */
     if (status == CLV_OK && cli->flags.threads > 0)
         status = clv_session_open_device(&session);

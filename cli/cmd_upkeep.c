@@ -1,4 +1,4 @@
-/* `status`, `check`, `rebuild` and `forget`: the database itself. */
+/* `status`, `check` and `rebuild`: the database itself. */
 #include "cli/command.h"
 #include "cli/out.h"
 #include "cli/session.h"
@@ -15,32 +15,35 @@ static const char no_defaults[1];
 
 /* ---- status ---- */
 
-static int print_model(const struct clv_model_row *row, void *payload)
+static int print_model(struct clv_session *session, const struct clv_session_model *model)
 {
-    struct clv_session *session = payload;
     char kind[64] = "";
-    int status = clv_store_index_kind(session->store, row->id, kind);
+    int status = clv_store_index_kind(session->store, model->id, kind);
     if (status != CLV_OK)
         return status;
     if (session->cli->flags.json) {
         char digest[CLV_DIGEST_TEXT_SIZE];
         struct clv_json *object = clv_json_object();
         clv_json_put_string(object, "type", "model");
-        clv_json_put_integer(object, "id", row->id);
-        clv_json_put_string(object, "name", row->name);
-        clv_json_put_string(object, "path", row->path);
-        clv_json_put_string(object, "digest", clv_digest_text(digest, row->digest));
-        clv_json_put_integer(object, "dim", row->dim);
-        clv_json_put_integer(object, "frame_count", row->frame_count);
-        clv_json_put_integer(object, "segments", row->segment_count);
+        clv_json_put_integer(object, "id", model->id);
+        clv_json_put_string(object, "name", model->name);
+        clv_json_put_string(object, "path", model->path);
+        clv_json_put_bool(object, "default", model->is_default);
+        clv_json_put_string(object, "digest", clv_digest_text(digest, model->digest));
+        clv_json_put_integer(object, "dim", model->dim);
+        clv_json_put_integer(object, "frame_count", model->frame_count);
+        clv_json_put_integer(object, "segments", model->segment_count);
+        clv_json_put_integer(object, "videos", model->video_count);
         clv_json_put_string(object, "index", kind);
         return clv_out_json(object);
     }
     struct clv_bytes name = {0};
-    clv_out_safe(&name, row->path[0] != '\0' ? row->path : row->name);
-    printf("model     %s: %d numbers a vector, %d frames a segment, %" PRId64
-           " segments, index %s\n",
-           name.data == NULL ? "" : name.data, row->dim, row->frame_count, row->segment_count,
+    clv_out_safe(&name, model->path[0] != '\0' ? model->path : model->name);
+    printf("model %-3" PRId64 " %s%s: %" PRId64 " segment%s of %" PRId64 " video%s, %d numbers a "
+           "vector, %d frames a segment, index %s\n",
+           model->id, name.data == NULL ? "" : name.data, model->is_default ? " (default)" : "",
+           model->segment_count, clv_out_plural(model->segment_count), model->video_count,
+           clv_out_plural(model->video_count), model->dim, model->frame_count,
            kind[0] != '\0' ? kind : "not built");
     clv_bytes_release(&name);
     return CLV_OK;
@@ -89,7 +92,9 @@ static int run_status(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = print_status(&session);
     if (status == CLV_OK)
-        status = clv_store_models(session.store, print_model, &session);
+        status = clv_session_load_models(&session);
+    for (int i = 0; i < session.model_count && status == CLV_OK; i++)
+        status = print_model(&session, &session.models[i]);
     clv_session_release(&session);
     return status;
 }
@@ -200,93 +205,4 @@ const struct clv_command clv_command_rebuild = {
     .opts = no_opts,
     .defaults = no_defaults,
     .run = run_rebuild,
-};
-
-/* ---- forget ---- */
-
-struct forgetting {
-    const struct clv_cli *cli;
-    struct clv_store *store;
-    int64_t video_count;
-    int64_t segment_count;
-};
-
-static int forget_video(const struct clv_video_row *row, void *payload)
-{
-    struct forgetting *forgetting = payload;
-    if (clv_cancelled(forgetting->cli->cancel))
-        return clv_fail(CLV_ECANCELED, "interrupted");
-    int status = clv_store_video_forget(forgetting->store, row->id);
-    if (status != CLV_OK)
-        return status;
-    forgetting->video_count++;
-    forgetting->segment_count += row->segment_count;
-    if (forgetting->cli->flags.json) {
-        struct clv_json *object = clv_json_object();
-        clv_json_put_string(object, "type", "forgotten");
-        clv_json_put_string(object, "path", row->path);
-        clv_json_put_integer(object, "segments", row->segment_count);
-        return clv_out_json(object);
-    }
-    struct clv_bytes safe = {0};
-    clv_out_safe(&safe, row->path);
-    printf("forgot %s\n", safe.data == NULL ? "" : safe.data);
-    clv_bytes_release(&safe);
-    return CLV_OK;
-}
-
-static int forget_operand(struct forgetting *forgetting, const char *operand, int64_t model_id)
-{
-    char *glob = clv_session_glob(operand);
-    if (glob == NULL)
-        return CLV_ENOMEM;
-    int64_t before = forgetting->video_count;
-    int status = clv_store_videos(forgetting->store, glob, model_id, forget_video, forgetting);
-    free(glob);
-    if (status == CLV_OK && forgetting->video_count == before)
-        return clv_fail(CLV_ENOTFOUND, "no video of the database matches '%s'", operand);
-    return status;
-}
-
-static int run_forget(const struct clv_cli *cli)
-{
-    struct clv_session session = {0};
-    struct clv_session_model model = {0};
-    int status = clv_session_open_store(&session, cli, false);
-    if (status == CLV_OK)
-        status = clv_session_shown_model(&session, &model);
-    struct forgetting forgetting = {.cli = cli, .store = session.store};
-    for (int i = 0; i < cli->operand_count && status == CLV_OK; i++)
-        status = forget_operand(&forgetting, cli->operands[i], model.id);
-    if (status == CLV_OK)
-        status = clv_store_refresh(session.store, cli->cancel);
-    clv_session_release(&session);
-    if (status != CLV_OK)
-        return status;
-    if (cli->flags.json) {
-        struct clv_json *object = clv_json_object();
-        clv_json_put_string(object, "type", "summary");
-        clv_json_put_integer(object, "videos", forgetting.video_count);
-        clv_json_put_integer(object, "segments", forgetting.segment_count);
-        return clv_out_json(object);
-    }
-    printf("forgot %" PRId64 " video%s with %" PRId64 " segment%s; no file was touched\n",
-           forgetting.video_count, clv_out_plural(forgetting.video_count), forgetting.segment_count,
-           clv_out_plural(forgetting.segment_count));
-    return CLV_OK;
-}
-
-const struct clv_command clv_command_forget = {
-    .name = "forget",
-    .operands = "PATH|GLOB…",
-    .summary = "drop videos from the database",
-    .description = "Drops the videos that match, or that lie under the folder given, with their "
-                   "segments and vectors for every model. Files are never touched. Does not ask.",
-    .example = "claverdb forget ~/footage/old\n"
-               "claverdb forget '*/cam3/2023-*'",
-    .operand_min = 1,
-    .operand_max = -1,
-    .opts = no_opts,
-    .defaults = no_defaults,
-    .run = run_forget,
 };

@@ -38,7 +38,7 @@ err_lacks index_model_no_placeholder placeholder
 expect remembered 0 "$CLAVERDB" search --json --like "$clips/door-opens-a.mp4"
 json remembered_is_used '.[-1].placeholder_model' false
 expect status_names_it 0 "$CLAVERDB" status
-out_has status_names_it_path "^model +$work/model.safetensors: "
+out_has status_names_it_path "^model 1 +$work/model.safetensors \\(default\\): "
 expect other_model 2 "$CLAVERDB" search --model "$last" --like "$clips/door-opens-a.mp4" --db "$work/none"
 err_has other_model_no_database 'no database at'
 rm "$work/model.safetensors"
