@@ -88,12 +88,15 @@ BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
+STAGE_SRC := $(filter-out tests/stage/main.c,$(wildcard tests/stage/*.c))
+STAGE_OBJ := $(STAGE_SRC:%.c=$(B)/%.o)
+STAGE := $(B)/tests/stage/stage
 SHARED := $(B)/libclaverdb.so
 STATIC := $(B)/libclaverdb.a
 PROGRAM := $(B)/claverdb
 
 .DEFAULT_GOAL := help
-.PHONY: help all lib test check layers headers includes format format-check banned lint install \
+.PHONY: help all lib stage test check layers headers includes format format-check banned lint install \
         uninstall coverage bench fuzz fuzz-build clean print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -111,6 +114,7 @@ help:
 	@echo '  banned        functions that do not belong where they stand'
 	@echo '  format        clang-format everything; format-check only looks'
 	@echo '  lint          clang-tidy and cppcheck'
+	@echo '  stage         the film-maker of training data, build/…/tests/stage/stage'
 	@echo '  bench         every benchmark, JSON lines on stdout'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
 	@echo '  coverage      line and branch coverage of the suite'
@@ -141,6 +145,9 @@ $(B)/core/compute/%_avx2.o: EXTRA += -mavx2 -mfma -mf16c
 $(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 # Every sampled frame passes through these loops.
 $(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: EXTRA := $(if $(SAN),,-O3)
+
+# Films for training are drawn as they are needed, the same on every machine.
+$(B)/tests/stage/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math -ffp-contract=off
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -200,8 +207,13 @@ $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/unit/test_stage%: $(B)/tests/unit/test_stage%.o $(STAGE_OBJ) $(TEST_OBJ) $(STATIC)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(STAGE): $(B)/tests/stage/main.o $(STAGE_OBJ) $(STATIC)
+	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+stage: $(STAGE)
 
-test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN)
+test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN) $(STAGE)
 test: test-build
 	@tests/run.sh $(B) $(if $(SAN),sanitized)
 
