@@ -28,14 +28,24 @@ static int enter_threads(int thread_count)
 #endif
 }
 
+void clv_blas_product(float *out, ptrdiff_t out_stride, struct clv_blas_factor a,
+                      struct clv_blas_factor b, float alpha, float beta, int m, int n, int k,
+                      int thread_count)
+{
+    int before = enter_threads(thread_count);
+    cblas_sgemm(CblasRowMajor, a.is_transposed ? CblasTrans : CblasNoTrans,
+                b.is_transposed ? CblasTrans : CblasNoTrans, m, n, k, alpha, a.data, (int)a.stride,
+                b.data, (int)b.stride, beta, out, (int)out_stride);
+    enter_threads(before);
+}
+
 void clv_blas_multiply(float *out, ptrdiff_t out_stride, const float *a, ptrdiff_t a_stride,
                        const float *b, ptrdiff_t b_stride, bool b_transposed, bool add, int m,
                        int n, int k, int thread_count)
 {
-    int before = enter_threads(thread_count);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, b_transposed ? CblasTrans : CblasNoTrans, m, n, k,
-                1.0f, a, (int)a_stride, b, (int)b_stride, add ? 1.0f : 0.0f, out, (int)out_stride);
-    enter_threads(before);
+    clv_blas_product(out, out_stride, (struct clv_blas_factor){a, a_stride, false},
+                     (struct clv_blas_factor){b, b_stride, b_transposed}, 1.0f, add ? 1.0f : 0.0f,
+                     m, n, k, thread_count);
 }
 
 /* Whole numbers small enough that every product and sum is exact in any order. */
@@ -44,22 +54,25 @@ static float check_value(int i)
     return (float)(i * 7 % 23 - 11);
 }
 
-static bool product_is_right(float *a, float *b, float *out, bool b_transposed, bool add, int m,
-                             int n, int k, int thread_count)
+static bool product_is_right(float *a, float *b, float *out, int transposed, bool add, int m, int n,
+                             int k, int thread_count)
 {
+    bool a_transposed = transposed & 2, b_transposed = transposed & 1;
     for (int i = 0; i < m * k; i++)
         a[i] = check_value(i);
     for (int i = 0; i < n * k; i++)
         b[i] = check_value(i + 3);
     for (int i = 0; i < m * n; i++)
         out[i] = add ? check_value(i + 5) : NAN;
-    clv_blas_multiply(out, n, a, k, b, b_transposed ? k : n, b_transposed, add, m, n, k,
-                      thread_count);
+    clv_blas_product(out, n, (struct clv_blas_factor){a, a_transposed ? m : k, a_transposed},
+                     (struct clv_blas_factor){b, b_transposed ? k : n, b_transposed}, 1.0f,
+                     add ? 1.0f : 0.0f, m, n, k, thread_count);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             float sum = add ? check_value(i * n + j + 5) : 0.0f;
             for (int l = 0; l < k; l++)
-                sum += a[i * k + l] * (b_transposed ? b[j * k + l] : b[l * n + j]);
+                sum += (a_transposed ? a[l * m + i] : a[i * k + l]) *
+                       (b_transposed ? b[j * k + l] : b[l * n + j]);
             if (!(out[i * n + j] == sum))
                 return false;
         }
@@ -75,7 +88,7 @@ static int check_products(int thread_count)
         return clv_fail_memory("the check of OpenBLAS");
     float *a = memory, *b = a + M * K, *out = b + N * K;
     bool is_right = true;
-    for (int transposed = 0; transposed < 2 && is_right; transposed++)
+    for (int transposed = 0; transposed < 3 && is_right; transposed++)
         is_right = product_is_right(a, b, out, transposed, true, M, N, K, thread_count) &&
                    product_is_right(a, b, out, transposed, false, M, N, 33, thread_count) &&
                    product_is_right(a, b, out, transposed, true, 7, 5, 31, thread_count) &&

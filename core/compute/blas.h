@@ -19,4 +19,15 @@ void clv_blas_multiply(float *out, ptrdiff_t out_stride, const float *a, ptrdiff
                        const float *b, ptrdiff_t b_stride, bool b_transposed, bool add, int m,
                        int n, int k, int thread_count);
 
+struct clv_blas_factor {
+    const float *data;
+    ptrdiff_t stride;
+    bool is_transposed; /* stored as the transpose of what is multiplied */
+};
+
+/* out [m, n] = alpha a [m, k] b [k, n] + beta out; with beta 0 out is not read. */
+void clv_blas_product(float *out, ptrdiff_t out_stride, struct clv_blas_factor a,
+                      struct clv_blas_factor b, float alpha, float beta, int m, int n, int k,
+                      int thread_count);
+
 #endif

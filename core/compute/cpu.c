@@ -123,6 +123,12 @@ void *clv_cpu_workspace(struct clv_device *device, size_t size_bytes)
     return cpu->workspace;
 }
 
+int clv_cpu_threads_for(const struct clv_device *device, int rows, int cols)
+{
+    const struct clv_cpu *cpu = device->state;
+    return (size_t)rows * (size_t)cols < CLV_CPU_PARALLEL_ELEMENTS ? 1 : cpu->thread_count;
+}
+
 int clv_cpu_thread_index(void)
 {
 #ifdef _OPENMP

@@ -86,6 +86,10 @@ void clv_cpu_attention(struct clv_device *device, struct clv_tensor out, struct 
             .first_query = run.first - start,
             .query_rows = attention->query_rows ? attention->query_rows + run.first : NULL,
             .sequence_start = start,
+            .stats = attention->stats
+                         ? attention->stats + (ptrdiff_t)run.first * head_count + task % head_count
+                         : NULL,
+            .stats_stride = head_count,
             .scratch = (float *)(void *)scratch,
         };
         kernels->attend(&attend);

@@ -5,6 +5,7 @@
 #define CLV_CORE_COMPUTE_KERNELS_H
 
 #include "core/compute/device.h"
+#include "core/compute/gradients.h"
 #include "core/compute/ops.h"
 
 #include <stdbool.h>
@@ -25,10 +26,32 @@ struct clv_attend {
     int first_query;           /* the first query's row in the sequence where query_rows is NULL */
     const int32_t *query_rows; /* rows in k, of which `sequence_start` is this sequence's first */
     int sequence_start;
+    float *stats; /* at the first query under the head: log of the sum of exp(score); or NULL */
+    ptrdiff_t stats_stride;
     float *scratch; /* attend_scratch(width) floats, 64-byte aligned */
 };
 
 #define CLV_ATTEND_QUERY_MAX 192
+
+/* The gradients of all queries (any number, also none) of one sequence under one head. `forward` is
+ * as it was then, but holds every query, has `out` only to read, and has its scratch from
+ * attend_backward_scratch(width, query_count). dk and dv are at the sequence's first row. */
+struct clv_attend_backward {
+    struct clv_attend forward;
+    float *dq, *dk, *dv;
+    const float *dout;
+    ptrdiff_t dq_stride, dk_stride, dv_stride, dout_stride;
+};
+
+/* AdamW's constants of a step. */
+struct clv_adamw_factors {
+    float grad_scale;
+    float one_less_beta1, one_less_beta2, beta2;
+    float root_factor; /* 1 / sqrt(1 - beta2^step) */
+    float epsilon;
+    float keep; /* 1 - learning rate * weight decay */
+    float rate; /* learning rate / (1 - beta1^step) */
+};
 
 struct clv_kernels {
     const char *name;
@@ -42,6 +65,24 @@ struct clv_kernels {
     void (*unit_mean)(float *out, const float *x, ptrdiff_t stride, int row_count, int cols);
     void (*attend)(const struct clv_attend *attend);
     size_t (*attend_scratch)(int width);
+
+    /* out = factor x, or out += factor x where `add`. */
+    void (*accumulate)(float *out, const float *x, float factor, int cols, bool add);
+    void (*activate_backward)(float *dx, const float *dy, const float *x, int cols,
+                              enum clv_activation activation);
+    /* dx = base + the gradient, base may be dx or NULL; dweight and dbias += and may be NULL. */
+    void (*layer_norm_backward)(float *dx, const float *base, float *dweight, float *dbias,
+                                const float *dy, const float *x, const float *weight, int cols);
+    /* Of one of the `count` rows of a mean. */
+    void (*unit_backward)(float *dx, const float *dout, const float *x, int cols, int count);
+    /* Returns the row's loss, and writes factor times its gradient where dlogits is not NULL. */
+    double (*cross_entropy)(float *dlogits, const float *logits, const float *labels, int cols,
+                            double factor);
+    double (*dot)(const float *a, const float *b, int cols);
+    void (*adamw)(float *param, float *m, float *v, const float *grad, int cols,
+                  const struct clv_adamw_factors *factors);
+    void (*attend_backward)(const struct clv_attend_backward *attend);
+    size_t (*attend_backward_scratch)(int width, int query_count);
 };
 
 extern const struct clv_kernels clv_kernels_plain;

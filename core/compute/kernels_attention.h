@@ -112,19 +112,31 @@ static inline struct group_view view_block(const struct clv_attend *a, struct ke
     return view;
 }
 
-/* Transposes the block's keys into panels; lanes past the last key are zero. */
-static inline void pack_keys(float *out, const struct clv_attend *a, struct key_range block)
+/* Transposes up to VEC_LANES rows of `width` into half a panel; lanes past the last row are zero.
+ */
+static inline void pack_lanes(float *panel, const float *x, ptrdiff_t x_stride, int count,
+                              int width)
 {
-    int count = block.end - block.first;
-    for (int p = 0; p < count; p += PANEL) {
-        float *panel = out + (size_t)p * (size_t)a->width;
-        int filled = at_most(PANEL, count - p);
-        if (filled < PANEL)
-            memset(panel, 0, sizeof *panel * (size_t)PANEL * (size_t)a->width);
-        const float *key = a->k + (ptrdiff_t)(block.first + p) * a->k_stride;
-        for (int i = 0; i < filled; i++, key += a->k_stride)
-            for (int d = 0; d < a->width; d++)
-                panel[d * PANEL + i] = key[d];
+    int d = 0;
+    for (; VEC_LANES > 1 && d + VEC_LANES <= width; d += VEC_LANES) {
+        vec rows[VEC_LANES];
+        for (int i = 0; i < VEC_LANES; i++)
+            rows[i] = i < count ? vec_load(x + i * x_stride + d) : vec_zero();
+        vec_transpose(rows);
+        for (int i = 0; i < VEC_LANES; i++)
+            vec_store(panel + (d + i) * PANEL, rows[i]);
+    }
+    for (; d < width; d++)
+        for (int i = 0; i < VEC_LANES; i++)
+            panel[d * PANEL + i] = i < count ? x[i * x_stride + d] : 0.0f;
+}
+
+/* Transposes `count` rows of `width` into panels [ceil(count / PANEL)][width][PANEL]. */
+static inline void pack_panels(float *out, const float *x, ptrdiff_t x_stride, int count, int width)
+{
+    for (int i = 0; i < (count + PANEL - 1) / PANEL * PANEL; i += VEC_LANES) {
+        float *panel = out + (size_t)(i / PANEL) * PANEL * (size_t)width + i % PANEL;
+        pack_lanes(panel, x + i * x_stride, x_stride, at_most(VEC_LANES, count - i), width);
     }
 }
 
@@ -161,12 +173,18 @@ static inline __attribute__((always_inline)) void score_tile(float *scores, cons
     }
 }
 
-/* out[r] += sum over keys of p[r][key] v[key], for `vecs` vectors of columns, or for `part` columns
- * where vecs is 1 and part is not 0. rows and vecs are constants at each call. */
-static inline __attribute__((always_inline)) void value_tile(float *out, ptrdiff_t out_stride,
-                                                             const float *p, const float *v,
-                                                             ptrdiff_t v_stride, int count,
-                                                             int rows, int vecs, int part)
+/* How the weights of a product lie in memory: from one summed row to the next, and from one row of
+ * the output to the next. */
+struct weight_steps {
+    ptrdiff_t sum, row;
+};
+
+/* out[r] += sum over i of p[i * sum + r * row] v[i], for `vecs` vectors of columns, or for `part`
+ * columns where vecs is 1 and part is not 0. rows, vecs and the steps are constants at each call.
+ */
+static inline __attribute__((always_inline)) void
+value_tile(float *out, ptrdiff_t out_stride, const float *p, struct weight_steps steps,
+           const float *v, ptrdiff_t v_stride, int count, int rows, int vecs, int part)
 {
     vec sums[GROUP][2];
     for (int r = 0; r < rows; r++)
@@ -178,10 +196,11 @@ static inline __attribute__((always_inline)) void value_tile(float *out, ptrdiff
         for (int i = 0; i < vecs; i++)
             value[i] = part ? vec_load_part(v, part) : vec_load(v + i * VEC_LANES);
         for (int r = 0; r < rows; r++) {
-            vec weight = vec_set(p[r * KEY_BLOCK + key]);
+            vec weight = vec_set(p[r * steps.row]);
             for (int i = 0; i < vecs; i++)
                 sums[r][i] = vec_fma(weight, value[i], sums[r][i]);
         }
+        p += steps.sum;
         v += v_stride;
     }
     for (int r = 0; r < rows; r++)
@@ -193,17 +212,17 @@ static inline __attribute__((always_inline)) void value_tile(float *out, ptrdiff
         }
 }
 
-static inline __attribute__((always_inline)) void value_rows(float *out, const float *p,
-                                                             const float *v, ptrdiff_t v_stride,
-                                                             int count, int width, int rows)
+static inline __attribute__((always_inline)) void
+value_rows(float *out, ptrdiff_t out_stride, const float *p, struct weight_steps steps,
+           const float *v, ptrdiff_t v_stride, int count, int width, int rows)
 {
     int c = 0;
     for (; c + 2 * VEC_LANES <= width; c += 2 * VEC_LANES)
-        value_tile(out + c, width, p, v + c, v_stride, count, rows, 2, 0);
+        value_tile(out + c, out_stride, p, steps, v + c, v_stride, count, rows, 2, 0);
     for (; c + VEC_LANES <= width; c += VEC_LANES)
-        value_tile(out + c, width, p, v + c, v_stride, count, rows, 1, 0);
+        value_tile(out + c, out_stride, p, steps, v + c, v_stride, count, rows, 1, 0);
     if (c < width)
-        value_tile(out + c, width, p, v + c, v_stride, count, rows, 1, width - c);
+        value_tile(out + c, out_stride, p, steps, v + c, v_stride, count, rows, 1, width - c);
 }
 
 /* Calls `tile` with its row count as a constant, so that its sums stay in registers. */
@@ -331,18 +350,20 @@ static inline void attend_group(const struct clv_attend *a, const struct attend_
         soften_row(s, s->scores + r * KEY_BLOCK, first + r, &view, r, a->width);
     float *sums = s->sums + (size_t)first * (size_t)a->width;
     const float *values = a->v + (ptrdiff_t)block.first * a->v_stride;
+    const struct weight_steps by_key = {1, KEY_BLOCK};
     for (int i = 0; i < 2; i++) {
         struct key_range seen = view.shared[i];
         if (seen.first < seen.end) {
             const float *v = values + seen.first * a->v_stride;
-            WITH_ROWS(rows, value_rows, sums, s->scores + seen.first, v, a->v_stride,
-                      seen.end - seen.first, a->width)
+            WITH_ROWS(rows, value_rows, sums, a->width, s->scores + seen.first, by_key, v,
+                      a->v_stride, seen.end - seen.first, a->width)
         }
     }
     for (int r = 0; r < rows; r++) {
         struct key_range seen = view.own[r];
         if (seen.first < seen.end)
-            value_rows(sums + (size_t)r * (size_t)a->width, s->scores + r * KEY_BLOCK + seen.first,
+            value_rows(sums + (size_t)r * (size_t)a->width, a->width,
+                       s->scores + r * KEY_BLOCK + seen.first, by_key,
                        values + seen.first * a->v_stride, a->v_stride, seen.end - seen.first,
                        a->width, 1);
     }
@@ -376,7 +397,8 @@ static inline void attend_run(const struct clv_attend *a)
     int key_end = sees_later ? a->key_count : last_row + 1;
     for (int key = 0; key < key_end; key += block_keys) {
         struct key_range block = {key, at_most(key + block_keys, a->key_count)};
-        pack_keys(s.keys, a, block);
+        pack_panels(s.keys, a->k + (ptrdiff_t)key * a->k_stride, a->k_stride,
+                    block.end - block.first, a->width);
         for (int first = 0, rows; first < a->query_count; first += rows) {
             rows = group_rows(a, first);
             attend_group(a, &s, block, first, rows);
@@ -388,6 +410,8 @@ static inline void attend_run(const struct clv_attend *a)
         float scale = 1.0f / s.weights[i];
         for (int d = 0; d < a->width; d++)
             out[d] = sums[d] * scale;
+        if (a->stats)
+            a->stats[i * a->stats_stride] = s.highest[i] + logf(s.weights[i]);
     }
 }
 

@@ -17,14 +17,6 @@ static const struct clv_kernels *kernels_of(const struct clv_device *device)
     return ((const struct clv_cpu *)device->state)->kernels;
 }
 
-/* Threads for a region that touches rows * cols elements. Only pragmas call it, which a compiler
- * without OpenMP skips. */
-__attribute__((unused)) static int threads_for(const struct clv_device *device, int rows, int cols)
-{
-    const struct clv_cpu *cpu = device->state;
-    return (size_t)rows * (size_t)cols < CLV_CPU_PARALLEL_ELEMENTS ? 1 : cpu->thread_count;
-}
-
 static void cpu_write(struct clv_device *device, void *target, const void *host, size_t size_bytes)
 {
     (void)device;
@@ -69,7 +61,8 @@ static void multiply_add(struct clv_device *device, struct clv_tensor out, struc
     const struct clv_kernels *kernels = kernels_of(device);
     const struct clv_cpu *cpu = device->state;
     if (bias || (base && base != out.data)) {
-#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, out.rows, out.cols)) \
+    schedule(static)
         for (int r = 0; r < out.rows; r++) {
             const float *first = base ? base + r * base_stride : bias;
             kernels->add(out.data + r * out.stride, first, base ? bias : NULL, out.cols);
@@ -84,7 +77,8 @@ static void activate(struct clv_device *device, struct clv_tensor out, struct cl
                      enum clv_activation activation, struct clv_tensor residual)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, out.rows, out.cols)) \
+    schedule(static)
     for (int r = 0; r < out.rows; r++)
         kernels->activate(out.data + r * out.stride, x.data + r * x.stride,
                           residual.data ? residual.data + r * residual.stride : NULL, out.cols,
@@ -124,7 +118,7 @@ static void cpu_layer_norm(struct clv_device *device, struct clv_tensor out, str
                            const float *weight, const float *bias)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-#pragma omp parallel for num_threads(threads_for(device, x.rows, x.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, x.rows, x.cols)) schedule(static)
     for (int r = 0; r < x.rows; r++)
         kernels->layer_norm(out.data + r * out.stride, x.data + r * x.stride, weight, bias, x.cols);
 }
@@ -134,7 +128,8 @@ static void cpu_patches(struct clv_device *device, struct clv_tensor out, struct
 {
     (void)device; /* without OpenMP */
     int grid = side / patch;
-#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, out.rows, out.cols)) \
+    schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int frame = r / (grid * grid), row = r / grid % grid, col = r % grid;
         float *to = out.data + r * out.stride;
@@ -154,7 +149,8 @@ static void cpu_frame_embed(struct clv_device *device, struct clv_tensor out,
 {
     const struct clv_kernels *kernels = kernels_of(device);
     int tokens = position.rows;
-#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, out.rows, out.cols)) \
+    schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int frame = r / tokens, token = r % tokens;
         ptrdiff_t source = (ptrdiff_t)frame * (tokens - 1) + token - 1;
@@ -169,7 +165,8 @@ static void cpu_window_embed(struct clv_device *device, struct clv_tensor out,
                              int token_count, struct clv_tensor temporal)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-#pragma omp parallel for num_threads(threads_for(device, out.rows, out.cols)) schedule(static)
+#pragma omp parallel for num_threads(clv_cpu_threads_for(device, out.rows, out.cols)) \
+    schedule(static)
     for (int r = 0; r < out.rows; r++) {
         int slot = r / token_count, frame = slot % frame_count;
         ptrdiff_t source = (ptrdiff_t)indices[slot] * token_count + r % token_count;
@@ -235,4 +232,21 @@ const struct clv_ops clv_ops_cpu = {
     .copy = cpu_copy,
     .attention = clv_cpu_attention,
     .unit_mean = cpu_unit_mean,
+    .activate = clv_cpu_activate,
+    .activate_backward = clv_cpu_activate_backward,
+    .linear_backward = clv_cpu_linear_backward,
+    .layer_norm_backward = clv_cpu_layer_norm_backward,
+    .attention_backward = clv_cpu_attention_backward,
+    .frame_embed_backward = clv_cpu_frame_embed_backward,
+    .window_embed_backward = clv_cpu_window_embed_backward,
+    .token_embed_backward = clv_cpu_token_embed_backward,
+    .scatter_rows_add = clv_cpu_scatter_rows_add,
+    .unit_mean_backward = clv_cpu_unit_mean_backward,
+    .matmul = clv_cpu_matmul,
+    .soft_cross_entropy = clv_cpu_soft_cross_entropy,
+    .fill = clv_cpu_fill,
+    .scale_rows = clv_cpu_scale_rows,
+    .sum_squares = clv_cpu_sum_squares,
+    .dot_add = clv_cpu_dot_add,
+    .adamw = clv_cpu_adamw,
 };

@@ -5,10 +5,15 @@
 #define CLV_CORE_COMPUTE_OPS_TABLE_H
 
 #include "core/compute/device.h"
+#include "core/compute/gradients.h"
 #include "core/compute/ops.h"
 
-/* One slot per op, arguments as in ops.h with shapes already checked, and the memory calls of
- * device.h. Ops report failures with clv_device_fail(). */
+struct clv_attention_gradients {
+    struct clv_tensor dq, dk, dv;
+};
+
+/* One slot per op, arguments as in ops.h and gradients.h with shapes already checked, and the
+ * memory calls of device.h. Ops report failures with clv_device_fail(). */
 struct clv_ops {
     void (*close)(struct clv_device *device);
     /* Zero-filled, 64-byte aligned; NULL (message recorded) where there is none. *base_out is what
@@ -45,6 +50,51 @@ struct clv_ops {
                       const struct clv_attention *attention);
     void (*unit_mean)(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                       int frame_count);
+
+    /* gradients.h; `add` is what tells an op from its _add form. */
+    void (*activate)(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                     enum clv_activation activation);
+    void (*activate_backward)(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dy,
+                              struct clv_tensor x, enum clv_activation activation);
+    void (*linear_backward)(struct clv_device *device, struct clv_tensor dx, bool add,
+                            struct clv_tensor dweight, float *dbias, struct clv_tensor dy,
+                            struct clv_tensor x, const struct clv_weight *weight);
+    void (*layer_norm_backward)(struct clv_device *device, struct clv_tensor dx, bool add,
+                                float *dweight, float *dbias, struct clv_tensor dy,
+                                struct clv_tensor x, const float *weight);
+    void (*attention_backward)(struct clv_device *device,
+                               const struct clv_attention_gradients *gradients,
+                               struct clv_tensor dout, struct clv_tensor out, struct clv_tensor q,
+                               struct clv_tensor k, struct clv_tensor v,
+                               const struct clv_attention *attention);
+    void (*frame_embed_backward)(struct clv_device *device, struct clv_tensor dpatches,
+                                 float *dclass_embedding, struct clv_tensor dposition,
+                                 struct clv_tensor dout, int token_count);
+    void (*window_embed_backward)(struct clv_device *device, struct clv_tensor dframes,
+                                  struct clv_tensor dtemporal, struct clv_tensor dout,
+                                  const int32_t *indices, int frame_count, int token_count);
+    void (*token_embed_backward)(struct clv_device *device, struct clv_tensor dtable,
+                                 struct clv_tensor dposition, struct clv_tensor dout,
+                                 const int32_t *ids, const int32_t *starts, int count);
+    void (*scatter_rows_add)(struct clv_device *device, struct clv_tensor dx,
+                             struct clv_tensor dout, const int32_t *indices);
+    void (*unit_mean_backward)(struct clv_device *device, struct clv_tensor dx,
+                               struct clv_tensor dout, struct clv_tensor x, int frame_count);
+    void (*matmul)(struct clv_device *device, struct clv_tensor out, struct clv_tensor a,
+                   bool a_transposed, struct clv_tensor b, bool b_transposed, float alpha,
+                   float beta);
+    void (*soft_cross_entropy)(struct clv_device *device, double *loss, struct clv_tensor dlogits,
+                               struct clv_tensor logits, struct clv_tensor labels, int prompt_count,
+                               float weight);
+    void (*fill)(struct clv_device *device, struct clv_tensor x, float value);
+    /* All of scale, add_scaled (one factor) and the forms with a factor per sequence. */
+    void (*scale_rows)(struct clv_device *device, struct clv_tensor out, bool add,
+                       struct clv_tensor x, const float *factors, const int32_t *starts, int count);
+    void (*sum_squares)(struct clv_device *device, double *out, struct clv_tensor x);
+    void (*dot_add)(struct clv_device *device, float *out, struct clv_tensor a,
+                    struct clv_tensor b);
+    void (*adamw)(struct clv_device *device, struct clv_tensor param, struct clv_tensor m,
+                  struct clv_tensor v, struct clv_tensor grad, const struct clv_adamw *options);
 };
 
 #define CLV_DEVICE_NAME_SIZE 160

@@ -107,6 +107,37 @@ static inline vec vec_abs(vec a)
 {
     return _mm512_abs_ps(a);
 }
+static inline vec vec_sqrt(vec a)
+{
+    return _mm512_sqrt_ps(a);
+}
+/* Lane j of row i becomes lane i of row j: pairs, then fours within 128 bits, then whole 128s. */
+static inline void vec_transpose(vec rows[VEC_LANES])
+{
+    vec t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int j = 0; j < 2; j++) {
+            __m512d low = _mm512_castps_pd(t[i + j]), high = _mm512_castps_pd(t[i + j + 2]);
+            rows[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+            rows[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+        }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_f32x4(rows[i], rows[4 + i], 0x88);
+        t[4 + i] = _mm512_shuffle_f32x4(rows[i], rows[4 + i], 0xdd);
+        t[8 + i] = _mm512_shuffle_f32x4(rows[8 + i], rows[12 + i], 0x88);
+        t[12 + i] = _mm512_shuffle_f32x4(rows[8 + i], rows[12 + i], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        rows[i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0x88);
+        rows[4 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0x88);
+        rows[8 + i] = _mm512_shuffle_f32x4(t[i], t[8 + i], 0xdd);
+        rows[12 + i] = _mm512_shuffle_f32x4(t[4 + i], t[12 + i], 0xdd);
+    }
+}
 
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
@@ -211,6 +242,32 @@ static inline vec vec_abs(vec a)
 {
     return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
 }
+static inline vec vec_sqrt(vec a)
+{
+    return _mm256_sqrt_ps(a);
+}
+/* Lane j of row i becomes lane i of row j: pairs, then fours within 128 bits, then whole 128s. */
+static inline void vec_transpose(vec rows[VEC_LANES])
+{
+    vec t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; j++) {
+            __m256d low = _mm256_castps_pd(t[i + j]), high = _mm256_castps_pd(t[i + j + 2]);
+            rows[i + 2 * j] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+            rows[i + 2 * j + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+        }
+    for (int i = 0; i < 4; i++)
+        t[i] = rows[i];
+    for (int i = 0; i < 4; i++) {
+        vec low = t[i], high = rows[4 + i];
+        rows[i] = _mm256_permute2f128_ps(low, high, 0x20);
+        rows[4 + i] = _mm256_permute2f128_ps(low, high, 0x31);
+    }
+}
 
 #else
 
@@ -275,6 +332,14 @@ static inline float vec_highest(vec a)
 {
     return a;
 }
+static inline vec vec_sqrt(vec a)
+{
+    return sqrtf(a);
+}
+static inline void vec_transpose(vec rows[VEC_LANES])
+{
+    (void)rows;
+}
 
 #endif
 
@@ -309,10 +374,18 @@ static inline vec vec_quick_gelu(vec x)
     vec e = vec_exp(vec_mul(x, vec_set(-CLV_QUICK_GELU_SLOPE)));
     return vec_div(x, vec_add(e, vec_set(1.0f)));
 }
+/* Its derivative, s (1 + 1.702 x (1 - s)) with s = sigmoid(1.702 x). */
+static inline vec vec_quick_gelu_slope(vec x)
+{
+    const vec one = vec_set(1.0f), slope = vec_set(CLV_QUICK_GELU_SLOPE);
+    vec e = vec_exp(vec_mul(x, vec_set(-CLV_QUICK_GELU_SLOPE)));
+    vec s = vec_div(one, vec_add(e, one));
+    return vec_mul(s, vec_fma(vec_mul(slope, x), vec_sub(one, s), one));
+}
 
-/* x Phi(x) with erfc(z) = exp(-z^2) P(t), t = 1 / (1 + 0.35 z), z = |x| / sqrt 2. P is a Chebyshev
+/* Phi(x) with erfc(z) = exp(-z^2) P(t), t = 1 / (1 + 0.35 z), z = |x| / sqrt 2. P is a Chebyshev
  * fit of exp(z^2) erfc(z) over z in [0, 10], 2e-8 of its value in single precision coefficients. */
-static inline vec vec_gelu(vec x)
+static inline vec vec_normal_cdf(vec x)
 {
     static const float coefficients[] = {
         0.02111339382827282f,  -0.05587175488471985f, -0.08850818127393723f,   0.380927711725235f,
@@ -324,7 +397,18 @@ static inline vec vec_gelu(vec x)
     for (int i = 1; i < (int)(sizeof coefficients / sizeof *coefficients); i++)
         p = vec_fma(p, t, vec_set(coefficients[i]));
     vec tail = vec_mul(vec_set(0.5f), vec_mul(p, vec_exp(vec_mul(x, vec_mul(x, vec_set(-0.5f))))));
-    return vec_mul(x, vec_if_negative(x, tail, vec_sub(vec_set(1.0f), tail)));
+    return vec_if_negative(x, tail, vec_sub(vec_set(1.0f), tail));
+}
+
+static inline vec vec_gelu(vec x)
+{
+    return vec_mul(x, vec_normal_cdf(x));
+}
+/* Its derivative, Phi(x) + x phi(x). */
+static inline vec vec_gelu_slope(vec x)
+{
+    vec density = vec_exp(vec_mul(x, vec_mul(x, vec_set(-0.5f))));
+    return vec_fma(vec_mul(x, vec_set(CLV_NORMAL_DENSITY)), density, vec_normal_cdf(x));
 }
 
 #else
@@ -340,6 +424,14 @@ static inline vec vec_quick_gelu(vec x)
 static inline vec vec_gelu(vec x)
 {
     return clv_scalar_gelu(x);
+}
+static inline vec vec_quick_gelu_slope(vec x)
+{
+    return clv_scalar_quick_gelu_slope(x);
+}
+static inline vec vec_gelu_slope(vec x)
+{
+    return clv_scalar_gelu_slope(x);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Attention against a double-precision reference over an explicit mask, and the properties of the
  * Kronecker masks (claver.md 1.2 and 1.3). */
 #include "core/compute/ops.h"
+#include "tests/ops/attention_case.h"
 #include "tests/ops/guarded.h"
 #include "tests/t.h"
 
@@ -9,156 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQUENCE_MAX 4
-
-struct attention_case {
-    enum clv_mask mask;
-    int heads;
-    int width; /* of a head */
-    int tokens;
-    int lengths[SEQUENCE_MAX]; /* of the sequences; frames, for the Kronecker masks; 0 ends */
-    int query_step;            /* every how many rows is a query; 0: query_rows is NULL */
-};
-
-/* clang-format off */
-static const struct attention_case cases[] = {
-    {CLV_MASK_NONE, 1, 64, 0, {1}, 0},
-    {CLV_MASK_NONE, 4, 64, 0, {50, 50, 50}, 0},
-    {CLV_MASK_NONE, 2, 64, 0, {197}, 0},
-    {CLV_MASK_NONE, 2, 64, 0, {257, 257}, 0},
-    {CLV_MASK_NONE, 1, 80, 0, {577}, 0},
-    {CLV_MASK_NONE, 3, 8, 0, {31, 1, 33, 77}, 0},
-    {CLV_MASK_NONE, 2, 32, 0, {1003}, 0},
-    {CLV_MASK_NONE, 2, 64, 0, {256, 512}, 0},
-    {CLV_MASK_NONE, 1, 1, 0, {33}, 0},
-    {CLV_MASK_NONE, 1, 77, 0, {50, 31}, 7},
-    {CLV_MASK_NONE, 2, 88, 0, {257, 65}, 0},
-    {CLV_MASK_NONE, 2, 104, 0, {257}, 257},
-    {CLV_MASK_NONE, 2, 16, 0, {50, 5}, 0},
-    {CLV_MASK_CAUSAL, 8, 64, 0, {77, 77}, 0},
-    {CLV_MASK_CAUSAL, 8, 64, 0, {5, 1, 77, 13}, 0},
-    {CLV_MASK_CAUSAL, 1, 31, 0, {1003}, 0},
-    {CLV_MASK_CAUSAL, 3, 80, 0, {300, 33}, 5},
-    {CLV_MASK_CAUSAL, 2, 88, 0, {77, 5}, 0},
-    {CLV_MASK_CAUSAL, 2, 104, 0, {77, 13}, 12},
-    {CLV_MASK_CAUSAL, 4, 16, 0, {77, 1}, 0},
-    {CLV_MASK_KMT, 3, 64, 50, {8}, 0},
-    {CLV_MASK_KMT, 12, 64, 50, {8, 8}, 50},
-    {CLV_MASK_KMT, 1, 64, 50, {1}, 0},
-    {CLV_MASK_KMT, 1, 64, 197, {8}, 0},
-    {CLV_MASK_KMT, 2, 64, 257, {3}, 0},
-    {CLV_MASK_KMT, 1, 80, 577, {2}, 577},
-    {CLV_MASK_KMT, 3, 8, 1, {31, 1, 5}, 0},
-    {CLV_MASK_KMT, 1, 33, 5, {7, 3, 1}, 3},
-    {CLV_MASK_KMT, 2, 88, 17, {5}, 0},
-    {CLV_MASK_KMT, 1, 104, 50, {3}, 50},
-    {CLV_MASK_KMT, 2, 16, 5, {4}, 0},
-    {CLV_MASK_KMCT, 3, 64, 50, {8}, 0},
-    {CLV_MASK_KMCT, 12, 64, 50, {8, 8}, 50},
-    {CLV_MASK_KMCT, 1, 64, 50, {1}, 0},
-    {CLV_MASK_KMCT, 2, 64, 197, {8}, 197},
-    {CLV_MASK_KMCT, 2, 32, 257, {3}, 0},
-    {CLV_MASK_KMCT, 3, 8, 1, {77, 1, 5}, 0},
-    {CLV_MASK_KMCT, 1, 31, 10, {26, 3}, 3},
-    {CLV_MASK_KMCT, 2, 88, 17, {5}, 0},
-    {CLV_MASK_KMCT, 1, 104, 50, {3}, 50},
-    {CLV_MASK_KMCT, 2, 16, 5, {4}, 0},
-};
-/* clang-format on */
-
-static const char *const mask_names[] = {"none", "causal", "kmt", "kmct"};
-
-/* A case's tensors, and where its sequences and queries lie. */
-struct setting {
-    struct attention_case c;
-    int32_t starts[SEQUENCE_MAX + 1];
-    int32_t *query_rows;
-    int sequence_count, key_count, query_count;
-    struct guarded q, k, v;
-};
-
-static struct setting setting_create(struct clv_device *device, const struct attention_case *c,
-                                     uint64_t *seed)
+static void attend(struct clv_device *device, struct attention_setting *s, struct clv_tensor out)
 {
-    struct setting s = {.c = *c};
-    int rows_each = c->tokens > 0 ? c->tokens : 1;
-    while (s.sequence_count < SEQUENCE_MAX && c->lengths[s.sequence_count] > 0) {
-        s.key_count += c->lengths[s.sequence_count] * rows_each;
-        s.starts[++s.sequence_count] = s.key_count;
-    }
-    s.query_count = s.key_count;
-    if (c->query_step > 0) {
-        s.query_rows = malloc(sizeof *s.query_rows * (size_t)s.key_count);
-        s.query_count = 0;
-        for (int i = 0; s.query_rows && i < s.key_count; i += c->query_step)
-            s.query_rows[s.query_count++] = i;
-    }
-    int cols = c->heads * c->width;
-    s.q = guarded_input(device, s.query_count, cols, 1.5, seed);
-    s.k = guarded_input(device, s.key_count, cols, 1.5, seed);
-    s.v = guarded_input(device, s.key_count, cols, 1.0, seed);
-    return s;
-}
-
-static void setting_free(struct setting *s)
-{
-    free(s->query_rows);
-    guarded_free(&s->q);
-    guarded_free(&s->k);
-    guarded_free(&s->v);
-}
-
-static void attend(struct clv_device *device, struct setting *s, struct clv_tensor out)
-{
-    struct clv_attention attention = {.mask = s->c.mask,
-                                      .head_count = s->c.heads,
-                                      .sequence_count = s->sequence_count,
-                                      .token_count = s->c.tokens,
-                                      .starts = s->starts,
-                                      .query_rows = s->query_rows};
+    struct clv_attention attention = attention_of(s);
     clv_attention(device, out, s->q.tensor, s->k.tensor, s->v.tensor, &attention);
 }
 
-static int sequence_of(const struct setting *s, int row)
-{
-    int sequence = 0;
-    while (row >= s->starts[sequence + 1])
-        sequence++;
-    return sequence;
-}
-
-/* A 0 of claver.md's matrices: the query in k's row i sees key j. */
-static bool sees(const struct setting *s, int i, int j)
-{
-    int sequence = sequence_of(s, i);
-    if (sequence != sequence_of(s, j))
-        return false;
-    if (s->c.mask == CLV_MASK_NONE || i == j)
-        return true;
-    if (s->c.mask == CLV_MASK_CAUSAL)
-        return j < i;
-    int start = s->starts[sequence];
-    int frame_i = (i - start) / s->c.tokens, frame_j = (j - start) / s->c.tokens;
-    return s->c.mask == CLV_MASK_KMT ? frame_i != frame_j : frame_j < frame_i;
-}
-
-static int key_row_of(const struct setting *s, int query)
-{
-    return s->query_rows ? s->query_rows[query] : query;
-}
-
 /* softmax(q k^T / sqrt(width) + M) v of one query and head, in double. */
-static void reference_row(struct setting *s, double *out, double *scores, int query, int head)
+static void reference_row(struct attention_setting *s, double *out, double *scores, int query,
+                          int head)
 {
-    int width = s->c.width, row = key_row_of(s, query), column = head * width;
-    int sequence = sequence_of(s, row);
+    int width = s->c.width, row = attention_key_row(s, query), column = head * width;
+    int sequence = attention_sequence(s, row);
     double highest = -INFINITY, total = 0.0;
     for (int j = s->starts[sequence]; j < s->starts[sequence + 1]; j++) {
         double dot = 0.0;
         for (int d = 0; d < width; d++)
             dot +=
                 (double)*guarded_at(&s->q, query, column + d) * *guarded_at(&s->k, j, column + d);
-        scores[j] = sees(s, row, j) ? dot / sqrt(width) : -INFINITY;
+        scores[j] = attention_sees(s, row, j) ? dot / sqrt(width) : -INFINITY;
         highest = fmax(highest, scores[j]);
     }
     for (int d = 0; d < width; d++)
@@ -177,7 +47,7 @@ static void reference_row(struct setting *s, double *out, double *scores, int qu
 static void check_case(struct clv_device *device, const struct attention_case *c)
 {
     uint64_t seed = 1;
-    struct setting s = setting_create(device, c, &seed);
+    struct attention_setting s = attention_setting_create(device, c, &seed);
     int cols = c->heads * c->width;
     struct guarded out = guarded_output(device, s.query_count, cols);
     double *want = malloc(sizeof *want * (size_t)s.query_count * (size_t)cols);
@@ -194,7 +64,7 @@ static void check_case(struct clv_device *device, const struct attention_case *c
     free(want);
     free(scores);
     guarded_free(&out);
-    setting_free(&s);
+    attention_setting_free(&s);
 }
 
 /* What the ops read and write must not depend on who else is a query. */
@@ -203,7 +73,7 @@ static void check_subset_bits(struct clv_device *device, const struct attention_
     uint64_t seed = 2;
     struct attention_case all = *c;
     all.query_step = 0;
-    struct setting s = setting_create(device, &all, &seed);
+    struct attention_setting s = attention_setting_create(device, &all, &seed);
     int cols = c->heads * c->width;
     struct guarded full = guarded_output(device, s.query_count, cols);
     attend(device, &s, full.tensor);
@@ -232,14 +102,14 @@ static void check_subset_bits(struct clv_device *device, const struct attention_
     guarded_free(&q_all);
     guarded_free(&full);
     guarded_free(&part);
-    setting_free(&s);
+    attention_setting_free(&s);
 }
 
 /* NaN in one key or value row comes out of the rows that see it, and of no other. */
 static void check_poison(struct clv_device *device, const struct attention_case *c, bool in_values)
 {
     uint64_t seed = 4;
-    struct setting s = setting_create(device, c, &seed);
+    struct attention_setting s = attention_setting_create(device, c, &seed);
     int cols = c->heads * c->width;
     struct guarded *poisoned = in_values ? &s.v : &s.k;
     int wrong = 0, tries = s.key_count > 400 ? 2 : 6;
@@ -255,15 +125,15 @@ static void check_poison(struct clv_device *device, const struct attention_case 
         guarded_read(&out);
         for (int i = 0; i < s.query_count; i++)
             for (int col = 0; col < cols; col++) {
-                bool reached =
-                    sees(&s, key_row_of(&s, i), key) && (in_values ? col == 0 : col < c->width);
+                bool reached = attention_sees(&s, attention_key_row(&s, i), key) &&
+                               (in_values ? col == 0 : col < c->width);
                 wrong += reached != (isnan(*guarded_at(&out, i, col)) != 0);
             }
         guarded_free(&out);
         *guarded_at(poisoned, key, 0) = before;
     }
     CHECK_INT(wrong, 0);
-    setting_free(&s);
+    attention_setting_free(&s);
 }
 
 /* Scores far apart, and far from zero: the largest decides and nothing overflows. */
@@ -271,7 +141,7 @@ static void check_large_scores(struct clv_device *device)
 {
     uint64_t seed = 5;
     const struct attention_case c = {CLV_MASK_KMCT, 2, 64, 50, {8}, 0};
-    struct setting s = setting_create(device, &c, &seed);
+    struct attention_setting s = attention_setting_create(device, &c, &seed);
     for (int r = 0; r < s.key_count; r++)
         for (int col = 0; col < 128; col++) {
             *guarded_at(&s.q, r, col) *= 12.0f;
@@ -290,7 +160,7 @@ static void check_large_scores(struct clv_device *device)
     free(want);
     free(scores);
     guarded_free(&out);
-    setting_free(&s);
+    attention_setting_free(&s);
 }
 
 static void move_frame_rows(struct guarded *to, struct guarded *from, const int *order, int frames,
@@ -308,7 +178,8 @@ static void check_permutation(struct clv_device *device)
     uint64_t seed = 6;
     static const int order[8] = {3, 0, 7, 1, 6, 2, 5, 4};
     const struct attention_case c = {CLV_MASK_KMT, 3, 64, 50, {8}, 0};
-    struct setting a = setting_create(device, &c, &seed), b = setting_create(device, &c, &seed);
+    struct attention_setting a = attention_setting_create(device, &c, &seed),
+                             b = attention_setting_create(device, &c, &seed);
     struct guarded out_a = guarded_output(device, 400, 192),
                    out_b = guarded_output(device, 400, 192);
     move_frame_rows(&b.q, &a.q, order, 8, 50);
@@ -328,8 +199,8 @@ static void check_permutation(struct clv_device *device)
     free(want);
     guarded_free(&out_a);
     guarded_free(&out_b);
-    setting_free(&a);
-    setting_free(&b);
+    attention_setting_free(&a);
+    attention_setting_free(&b);
 }
 
 /* KMCT: frame t does not reach the frames before it, to the last bit. */
@@ -337,7 +208,7 @@ static void check_causality(struct clv_device *device, int tokens, int frames)
 {
     uint64_t seed = 7;
     const struct attention_case c = {CLV_MASK_KMCT, 2, 64, tokens, {frames}, 0};
-    struct setting s = setting_create(device, &c, &seed);
+    struct attention_setting s = attention_setting_create(device, &c, &seed);
     struct guarded before = guarded_output(device, s.query_count, 128);
     attend(device, &s, before.tensor);
     guarded_read(&before);
@@ -365,7 +236,7 @@ static void check_causality(struct clv_device *device, int tokens, int frames)
     CHECK_INT(differing, s.query_count - changed * tokens);
     guarded_free(&before);
     guarded_free(&after);
-    setting_free(&s);
+    attention_setting_free(&s);
 }
 
 static void check_all(struct clv_device *device, const struct attention_case *c)
@@ -389,11 +260,11 @@ int main(void)
     for (int v = 0; v < 3; v++) {
         const struct variant *variant = &variants[v];
         struct clv_device *device = NULL;
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-            const struct attention_case *c = &cases[i];
+        for (size_t i = 0; i < ATTENTION_CASE_COUNT; i++) {
+            const struct attention_case *c = &attention_cases[i];
             if (variant_begin(variant, &device, "attention %s %dx%d L %d lengths %d %d step %d",
-                              mask_names[c->mask], c->heads, c->width, c->tokens, c->lengths[0],
-                              c->lengths[1], c->query_step))
+                              attention_mask_names[c->mask], c->heads, c->width, c->tokens,
+                              c->lengths[0], c->lengths[1], c->query_step))
                 check_all(device, c);
             t_finish();
         }

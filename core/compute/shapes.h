@@ -1,0 +1,66 @@
+/* Private to core/compute: what the ops assert of their arguments. */
+#ifndef CLV_CORE_COMPUTE_SHAPES_H
+#define CLV_CORE_COMPUTE_SHAPES_H
+
+#include "core/compute/ops.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline bool clv_is_tensor(struct clv_tensor t)
+{
+    return t.data != NULL && t.rows >= 0 && t.cols > 0 && t.stride >= t.cols;
+}
+
+static inline bool clv_is_shaped(struct clv_tensor t, int rows, int cols)
+{
+    return clv_is_tensor(t) && t.rows == rows && t.cols == cols;
+}
+
+/* Absent, or of the shape given. */
+static inline bool clv_is_absent_or(struct clv_tensor t, int rows, int cols)
+{
+    return !t.data || clv_is_shaped(t, rows, cols);
+}
+
+static inline bool clv_are_indices(const int32_t *indices, int count, int limit)
+{
+    for (int i = 0; i < count; i++)
+        if (indices[i] < 0 || indices[i] >= limit)
+            return false;
+    return true;
+}
+
+/* Starts rise from 0 to `rows`. */
+static inline bool clv_are_starts(const int32_t *starts, int count, int rows)
+{
+    if (starts[0] != 0 || starts[count] != rows)
+        return false;
+    for (int s = 0; s < count; s++)
+        if (starts[s] > starts[s + 1])
+            return false;
+    return true;
+}
+
+/* Every query is a row of k, in ascending order, and each sequence is whole frames. */
+static inline bool clv_is_attention(const struct clv_attention *attention, int query_count,
+                                    int key_count)
+{
+    if (!clv_are_starts(attention->starts, attention->sequence_count, key_count))
+        return false;
+    if (attention->mask == CLV_MASK_KMT || attention->mask == CLV_MASK_KMCT) {
+        if (attention->token_count <= 0)
+            return false;
+        for (int s = 0; s <= attention->sequence_count; s++)
+            if (attention->starts[s] % attention->token_count != 0)
+                return false;
+    }
+    if (!attention->query_rows)
+        return query_count == key_count;
+    for (int i = 1; i < query_count; i++)
+        if (attention->query_rows[i] <= attention->query_rows[i - 1])
+            return false;
+    return clv_are_indices(attention->query_rows, query_count, key_count);
+}
+
+#endif
