@@ -36,9 +36,9 @@ const struct clv_opt clv_global_opts[] = {
     {.name = "model",
      .kind = CLV_OPT_STRING,
      GLOBAL(model),
-     .value_name = "FILE",
-     .help = "CLAVER or CLIP weights in safetensors; by default those the database was indexed "
-             "with"},
+     .value_name = "MODEL",
+     .help = "CLAVER or CLIP weights, as file, directory or name of a pulled model; by default "
+             "those the database was indexed with"},
     {.name = "vocab",
      .kind = CLV_OPT_STRING,
      GLOBAL(vocab),

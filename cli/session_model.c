@@ -406,12 +406,19 @@ int clv_session_put_model(struct clv_session *session, bool *is_beside_out)
     const struct clv_model *model = &session->model;
     const struct clv_session_model *before = default_model(session);
     bool is_first = before == NULL || before->segment_count == 0;
-    *is_beside_out = false;
     int status = clv_session_find_model(session);
     if (status != CLV_OK)
         return status;
-    for (int i = 0; i < session->model_count && session->model_id == 0; i++)
-        *is_beside_out = *is_beside_out || session->models[i].segment_count > 0;
+    bool has_own = false;
+    bool has_others = false;
+    for (int i = 0; i < session->model_count; i++) {
+        bool has_vectors = session->models[i].segment_count > 0;
+        if (session->models[i].id == session->model_id)
+            has_own = has_vectors;
+        else
+            has_others = has_others || has_vectors;
+    }
+    *is_beside_out = has_others && !has_own;
     struct clv_model_row row = {
         .name = session->model_label,
         .path = model->is_placeholder ? "" : model->path,
