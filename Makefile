@@ -25,7 +25,7 @@ FAISS := $(firstword $(wildcard /usr/lib/$(LIBDIR)/libfaiss.a /usr/lib/$(LIBDIR)
 # The OpenMP build of OpenBLAS shares one thread runtime with FAISS.
 OPENBLAS_DIR := $(firstword $(wildcard /usr/lib/$(LIBDIR)/openblas-openmp))
 MODULES := libavformat libavcodec libavfilter libswscale libswresample libavutil \
-           sqlite3 libsodium jansson libutf8proc zlib libcurl
+           sqlite3 libsodium jansson libutf8proc zlib libzip libcurl
 
 # ---- flags -----------------------------------------------------------------------------------
 
@@ -69,9 +69,9 @@ FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests
 # The headers that make up the public one, claverdb.h, in order of dependency.
 PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
           core/image.h core/bytes.h core/unicode.h core/json.h core/file.h core/digest.h \
-          core/compute/device.h core/compute/ops.h core/compute/gradients.h \
-          core/model/config.h core/model/weights.h \
-          core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h core/model/checkpoint.h \
+          core/archive.h core/compute/device.h core/compute/ops.h core/compute/gradients.h \
+          core/model/config.h core/model/weights.h core/model/checkpoint.h \
+          core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \
           core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
           indexer/scan.h indexer/ingest.h query/search.h query/export.h
@@ -272,6 +272,7 @@ includes:
 	@$(call one_file,utf8proc,core/unicode\.c)
 	@$(call one_file,zlib,core/gzip\.c)
 	@$(call one_file,curl/,core/fetch\.c)
+	@$(call one_file,zip\.h,core/archive\.c)
 	@$(call one_file,cblas|openblas,core/compute/blas\.c)
 	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
 	@$(call one_file,faiss/,storage/faiss(\.h|_c\.cpp))

@@ -28,6 +28,7 @@ libjansson-dev
 libcurl4-openssl-dev
 libutf8proc-dev
 zlib1g-dev
+libzip-dev
 clang
 clang-format
 ffmpeg

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/out.h"
+#include "core/archive.h"
 #include "core/compute/device.h"
 #include "core/digest.h"
 #include "core/error.h"
@@ -98,7 +99,7 @@ static int run_version(const struct clv_cli *cli)
     char store[CLV_STORE_VERSION_SIZE];
     const char *const lines[] = {clv_device_name(device), clv_media_version(),
                                  clv_store_version(store), clv_digest_version(),
-                                 clv_json_version()};
+                                 clv_json_version(), clv_archive_version()};
     enum { LINES = sizeof lines / sizeof lines[0] };
     if (cli->flags.json) {
         struct clv_json *object = clv_json_object();

@@ -1,5 +1,6 @@
 /* Zip archives read at random, zip64 and compressed members included; the one file that knows
- * libzip. */
+ * libzip. Members are stored or deflated; other methods are refused. An archive is used by one
+ * thread at a time. */
 #ifndef CLV_CORE_ARCHIVE_H
 #define CLV_CORE_ARCHIVE_H
 
@@ -19,14 +20,27 @@ void clv_archive_close(struct clv_archive *archive);
 
 const char *clv_archive_path(const struct clv_archive *archive);
 size_t clv_archive_count(const struct clv_archive *archive);
-/* The member's name, borrowed; its size unpacked in *size_out (may be NULL). */
+/* The member's name, borrowed; its size unpacked, as the archive claims it, in *size_out (may be
+ * NULL). */
 const char *clv_archive_at(const struct clv_archive *archive, size_t index, uint64_t *size_out);
 /* CLV_ENOTFOUND naming the archive and the member. */
 int clv_archive_find(const struct clv_archive *archive, size_t *index_out, const char *name);
 
+/* Whether the member can be read, judged by the directory alone: CLV_ECORRUPT where its size
+ * cannot be true (more than the file holds, or than its packed bytes can unpack to),
+ * CLV_EUNSUPPORTED where it is encrypted or packed by another method. *stored_out (may be NULL)
+ * tells whether its bytes lie in the file as they are. */
+int clv_archive_check(const struct clv_archive *archive, size_t index, bool *stored_out);
+
 /* Unpacks all of a member, exactly `size_bytes`, into `out`, and checks its CRC. CLV_ECORRUPT
- * where the member is damaged, encrypted, or of another size. */
+ * where the member is damaged or of another size, CLV_EUNSUPPORTED where it is encrypted. */
 int clv_archive_read(struct clv_archive *archive, size_t index, void *out, size_t size_bytes);
+
+/* Unpacks `size_bytes` from `offset` of a member on. A stored member is read in place, and its CRC,
+ * which covers the whole, is not checked. A deflated one is unpacked from its start, or on from
+ * where the last call ended if that is not behind `offset`. */
+int clv_archive_read_at(struct clv_archive *archive, size_t index, uint64_t offset, void *out,
+                        size_t size_bytes);
 
 /* "libzip 1.7.3", for `--version`. */
 const char *clv_archive_version(void);

@@ -3,7 +3,13 @@
  * Formats: safetensors; PyTorch's zip archives (torch.save, TorchScript) and its older plain
  * pickle stream; Hugging Face's sharded sets (`*.index.json` beside the parts). A file of another
  * kind is refused with what it is. Tensors nested in dicts, lists and modules get the path to them
- * as their name, parts joined by '.': `model.visual.proj`, `optimizer.state.0.exp_avg`. */
+ * as their name, parts joined by '.': `model.visual.proj`, `optimizer.state.0.exp_avg`; a file that
+ * is one tensor calls it `tensor`. Modules saved whole name theirs as their state_dict() would.
+ * Pickles are read as data; nothing in them is run.
+ *
+ * Opening checks every tensor's place against the file. Tensors of kinds claverdb has no use for
+ * (complex, sparse, quantised, more than 8 dimensions) are skipped, and listed as such. A
+ * checkpoint is used by one thread at a time. */
 #ifndef CLV_CORE_MODEL_CHECKPOINT_H
 #define CLV_CORE_MODEL_CHECKPOINT_H
 
@@ -37,6 +43,11 @@ size_t clv_checkpoint_find(const struct clv_checkpoint *checkpoint, const char *
 /* Writes the tensor's elements, contiguous in row-major order whatever its strides, into `out` of
  * the entry's size_bytes. CLV_ECORRUPT where its storage is damaged. */
 int clv_checkpoint_read(struct clv_checkpoint *checkpoint, size_t index, void *out);
+
+/* Tensors that are there but not read: their names, and why. Borrowed. */
+size_t clv_checkpoint_skipped_count(const struct clv_checkpoint *checkpoint);
+const char *clv_checkpoint_skipped_at(const struct clv_checkpoint *checkpoint, size_t index,
+                                      const char **reason_out);
 
 /* A string, number or bool that is no tensor, by its path ("config.MODEL.MASK_MODE"; metadata of a
  * safetensors file by its key), as text. NULL where there is none. Borrowed. */

@@ -52,6 +52,7 @@ bool clv_weight_entry_measure(struct clv_weight_entry *entry)
 /* What the callbacks over the header's members need. */
 struct reading {
     struct clv_weights *weights;
+    bool lenient; /* leave out what has a type that is not read */
     size_t data_size;
     const unsigned char *data;
 };
@@ -74,6 +75,23 @@ static int read_dtype(struct clv_weight_entry *entry, const struct clv_weights *
         }
     return clv_fail(CLV_ECORRUPT, "'%s': tensor '%.200s' has the unknown data type '%.40s'",
                     weights->path, entry->name, name);
+}
+
+/* The types of the format that claverdb has no use for, and their bits. */
+static size_t unread_bits(const char *name)
+{
+    static const struct {
+        const char *name;
+        size_t bits;
+    } unread[] = {
+        {"F8_E4M3", 8},     {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+        {"F8_E5M2FNUZ", 8}, {"U16", 16},    {"U32", 32},    {"U64", 64},
+        {"C64", 64},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},
+    };
+    for (size_t i = 0; name && i < sizeof unread / sizeof unread[0]; i++)
+        if (strcmp(name, unread[i].name) == 0)
+            return unread[i].bits;
+    return 0;
 }
 
 static int read_shape(struct clv_weight_entry *entry, const struct clv_weights *weights,
@@ -126,6 +144,24 @@ static int read_offsets(struct clv_weight_entry *entry, const struct reading *re
     return CLV_OK;
 }
 
+/* A tensor that will be left out still has to lie where it says: it is kept as bytes, with a
+ * dimension count of -1, until the tiling was checked. */
+static int read_unread(struct clv_weight_entry *entry, const struct reading *reading,
+                       const struct clv_json *value, size_t bits)
+{
+    entry->dtype = CLV_U8;
+    int status = read_shape(entry, reading->weights, clv_json_get(value, "shape"));
+    if (status != CLV_OK)
+        return status;
+    size_t total;
+    if (__builtin_mul_overflow(entry->element_count, bits, &total))
+        return bad(reading->weights, entry->name, "has a shape whose product overflows");
+    entry->size_bytes = total / 8 + (total % 8 != 0);
+    status = read_offsets(entry, reading, clv_json_get(value, "data_offsets"));
+    entry->dimension_count = -1;
+    return status;
+}
+
 static int read_metadata(const char *key, const struct clv_json *value, void *payload)
 {
     struct clv_weights *weights = payload;
@@ -158,7 +194,11 @@ static int read_member(const char *key, const struct clv_json *value, void *payl
         return clv_fail_memory("a tensor's name");
     if (clv_json_kind(value) != CLV_JSON_OBJECT)
         return bad(weights, key, "is not described by an object");
-    int status = read_dtype(entry, weights, clv_json_get(value, "dtype"));
+    size_t bits = unread_bits(clv_json_string(clv_json_get(value, "dtype"), NULL, NULL));
+    int status;
+    if (reading->lenient && bits)
+        return read_unread(entry, reading, value, bits);
+    status = read_dtype(entry, weights, clv_json_get(value, "dtype"));
     if (status == CLV_OK)
         status = read_shape(entry, weights, clv_json_get(value, "shape"));
     if (status == CLV_OK)
@@ -225,10 +265,26 @@ static int check_tiling(const struct clv_weights *weights, const unsigned char *
     return CLV_OK;
 }
 
-static int read_header(struct clv_weights *weights, const struct clv_json *header,
-                       const unsigned char *data, size_t data_size)
+/* Moves the names of what is left out to `skipped`. */
+static int leave_out(struct clv_weights *weights)
 {
-    struct reading reading = {weights, data_size, data};
+    size_t kept = 0;
+    weights->skipped = calloc(weights->count + 1, sizeof *weights->skipped);
+    if (!weights->skipped)
+        return clv_fail_memory("the table of tensors");
+    for (size_t i = 0; i < weights->count; i++)
+        if (weights->entries[i].dimension_count < 0)
+            weights->skipped[weights->skipped_count++] = (char *)weights->entries[i].name;
+        else
+            weights->entries[kept++] = weights->entries[i];
+    weights->count = kept;
+    return CLV_OK;
+}
+
+static int read_header(struct clv_weights *weights, const struct clv_json *header,
+                       const unsigned char *data, size_t data_size, bool lenient)
+{
+    struct reading reading = {weights, lenient, data_size, data};
     if (clv_json_kind(header) != CLV_JSON_OBJECT)
         return clv_fail(CLV_ECORRUPT, "'%s': the header is not a JSON object", weights->path);
     weights->entries = calloc(clv_json_count(header) + 1, sizeof *weights->entries);
@@ -240,10 +296,12 @@ static int read_header(struct clv_weights *weights, const struct clv_json *heade
     if (weights->count)
         qsort(weights->entries, weights->count, sizeof *weights->entries, compare_data);
     status = check_tiling(weights, data, data_size);
+    if (status == CLV_OK && lenient)
+        status = leave_out(weights);
     return status == CLV_OK ? sort_names(weights) : status;
 }
 
-int clv_weights_open(struct clv_weights **out, const char *path)
+static int open_weights(struct clv_weights **out, const char *path, bool lenient)
 {
     struct clv_json *header = NULL;
     uint64_t header_size = 0;
@@ -275,7 +333,7 @@ int clv_weights_open(struct clv_weights **out, const char *path)
     status = clv_json_parse(&header, (const char *)map->data + 8, (size_t)header_size, path);
     if (status == CLV_OK)
         status = read_header(weights, header, map->data + 8 + header_size,
-                             map->size_bytes - 8 - (size_t)header_size);
+                             map->size_bytes - 8 - (size_t)header_size, lenient);
 done:
     clv_json_free(header);
     if (status == CLV_OK)
@@ -283,6 +341,16 @@ done:
     else
         clv_weights_close(weights);
     return status;
+}
+
+int clv_weights_open(struct clv_weights **out, const char *path)
+{
+    return open_weights(out, path, false);
+}
+
+int clv_weights_open_any(struct clv_weights **out, const char *path)
+{
+    return open_weights(out, path, true);
 }
 
 static int copy_table(struct clv_weights *weights, const struct clv_weight_entry *entries,
@@ -341,6 +409,9 @@ void clv_weights_close(struct clv_weights *weights)
         free((char *)weights->metadata[i].key);
         free((char *)weights->metadata[i].value);
     }
+    for (size_t i = 0; i < weights->skipped_count; i++)
+        free(weights->skipped[i]);
+    free(weights->skipped);
     free(weights->entries);
     free(weights->by_name);
     free(weights->metadata);

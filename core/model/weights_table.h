@@ -14,7 +14,14 @@ struct clv_weights {
     size_t *by_name;                  /* indices of `entries`, sorted by name */
     size_t metadata_count;
     struct clv_weight_metadata *metadata; /* keys and values owned */
+    /* Of a file opened by clv_weights_open_any(): tensors of types that are not read. */
+    char **skipped; /* owned */
+    size_t skipped_count;
 };
+
+/* As clv_weights_open(), but data types that safetensors has and clv_dtype has not are no error:
+ * their tensors are left out, and named in `skipped`. */
+int clv_weights_open_any(struct clv_weights **out, const char *path);
 
 /* "F32" and so on, as in the file. */
 const char *clv_dtype_name(enum clv_dtype dtype);
