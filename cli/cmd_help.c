@@ -6,6 +6,7 @@
 #include "core/compute/device.h"
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/fetch.h"
 #include "core/json.h"
 #include "core/media/reader.h"
 #include "storage/store.h"
@@ -97,9 +98,10 @@ static int run_version(const struct clv_cli *cli)
     if (status != CLV_OK)
         return status;
     char store[CLV_STORE_VERSION_SIZE];
-    const char *const lines[] = {clv_device_name(device), clv_media_version(),
+    const char *const lines[] = {clv_device_name(device),  clv_media_version(),
                                  clv_store_version(store), clv_digest_version(),
-                                 clv_json_version(), clv_archive_version()};
+                                 clv_json_version(),       clv_archive_version(),
+                                 clv_fetch_version()};
     enum { LINES = sizeof lines / sizeof lines[0] };
     if (cli->flags.json) {
         struct clv_json *object = clv_json_object();

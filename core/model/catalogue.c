@@ -18,12 +18,11 @@
  * address. */
 #define CLIP_SOURCE "https://github.com/openai/CLIP"
 #define CLIP_MODELS "https://openaipublic.azureedge.net/clip/models/"
-#define CLIP_MODEL(name_, label, file_, size, digest)                                  \
-    {                                                                                  \
-        .name = name_, .description = "OpenAI CLIP " label,                            \
-        .url = CLIP_MODELS digest "/" file_, .file = file_, .sha256 = digest,          \
-        .size_bytes = size, .licence = "MIT", .source = CLIP_SOURCE,                   \
-        .vocabulary = CLV_CATALOGUE_CLIP_VOCABULARY,                                   \
+#define CLIP_MODEL(name_, label, file_, size, digest)                                            \
+    {                                                                                            \
+        .name = name_, .description = "OpenAI CLIP " label, .url = CLIP_MODELS digest "/" file_, \
+        .file = file_, .sha256 = digest, .size_bytes = size, .licence = "MIT",                   \
+        .source = CLIP_SOURCE, .vocabulary = CLV_CATALOGUE_CLIP_VOCABULARY,                      \
     }
 static const struct clv_catalogue_entry compiled_in[] = {
     CLIP_MODEL("clip-b32", "ViT-B/32", "ViT-B-32.pt", 353976522,
@@ -291,8 +290,9 @@ static int check_vocabularies(const struct clv_catalogue *catalogue, const char 
         const struct clv_catalogue_entry *vocabulary =
             entry->vocabulary == NULL ? NULL : clv_catalogue_find(catalogue, entry->vocabulary);
         if (entry->vocabulary != NULL && (vocabulary == NULL || !vocabulary->is_vocabulary))
-            return clv_fail(CLV_ECORRUPT, "'%s': the vocabulary '%s' of the model '%s' is not in "
-                                          "the list",
+            return clv_fail(CLV_ECORRUPT,
+                            "'%s': the vocabulary '%s' of the model '%s' is not in "
+                            "the list",
                             path, entry->vocabulary, entry->name);
     }
     return CLV_OK;

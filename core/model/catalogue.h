@@ -10,11 +10,11 @@ struct clv_catalogue_entry {
     const char *name;        /* "clip-b32" */
     const char *description; /* "OpenAI CLIP ViT-B/32" */
     const char *url;
-    const char *file;    /* its name on a mirror: "ViT-B-32.pt" */
-    const char *sha256;  /* hexadecimal, lower case */
-    int64_t size_bytes;  /* 0: not known */
-    const char *licence; /* "" where not known, as `source` and `description` */
-    const char *source;  /* a page for people */
+    const char *file;       /* its name on a mirror: "ViT-B-32.pt" */
+    const char *sha256;     /* hexadecimal, lower case */
+    int64_t size_bytes;     /* 0: not known */
+    const char *licence;    /* "" where not known, as `source` and `description` */
+    const char *source;     /* a page for people */
     const char *vocabulary; /* the name of the catalogue's entry for its vocabulary; NULL: inside */
     bool is_vocabulary;     /* no model, but what models need */
 };
@@ -37,8 +37,8 @@ const struct clv_catalogue_entry *clv_catalogue_find(const struct clv_catalogue 
 /* The name of CLIP's own vocabulary in the compiled-in list. */
 #define CLV_CATALOGUE_CLIP_VOCABULARY "clip-vocabulary"
 
-/* True where `name` may be an entry's: letters, digits, '.', '_' and '-', beginning with a letter or
- * a digit, 64 at most. */
+/* True where `name` may be an entry's: letters, digits, '.', '_' and '-', beginning with a letter
+ * or a digit, 64 at most. */
 #define CLV_CATALOGUE_NAME_MAX 64
 bool clv_catalogue_is_name(const char *name);
 /* The same of a file on a mirror, 200 at most. */

@@ -3,7 +3,7 @@
 
 commands='index search export ls status check rebuild forget demo help version'
 expect help_program 0 "$CLAVERDB" help
-for command in $commands 'model info' 'model compare'; do out_has "help_lists_$command" "^  $command "; done
+for command in $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify'; do out_has "help_lists_$command" "^  $command "; done
 for flag in db model vocab threads json quiet verbose color progress help version; do
     out_has "help_lists_--$flag" "--$flag"
 done
@@ -39,6 +39,9 @@ flags_of rebuild ''
 flags_of forget ''
 flags_of 'model info' ''
 flags_of 'model compare' '--tolerance'
+flags_of 'model list' '--catalogue'
+flags_of 'model pull' '--from --sha256 --mirror --catalogue --force --keep'
+flags_of 'model verify' '--key'
 flags_of demo '--clips-only'
 flags_of help '--man --completion'
 flags_of version ''
@@ -52,7 +55,7 @@ err_has nothing_at_all_helps '^usage: claverdb'
 same nothing_at_all_stdout "$(cat "$work/out")" ""
 
 # No line of help is wider than a terminal, and none has colours in a pipe.
-for command in '' $commands 'model info' 'model compare'; do "$CLAVERDB" help $command; done >"$work/all"
+for command in '' $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify'; do "$CLAVERDB" help $command; done >"$work/all"
 same help_width "$(awk 'length($0) > 81' "$work/all")" ""
 same help_plain "$(grep -c "$(printf '\033')" "$work/all")" 0
 "$CLAVERDB" help --color always >"$work/all"
@@ -65,7 +68,7 @@ offer() {
         - "$work/bash" "$@" 2>/dev/null
 }
 same bash_offers_commands "$(offer claverdb ex)" export
-same bash_offers_family "$(offer claverdb model c)" compare
+same bash_offers_family "$(offer claverdb model co)" compare
 same bash_offers_flags "$(offer claverdb index --retr)" --retry-failed
 same bash_offers_global_flags "$(offer claverdb ls --thr)" --threads
 same bash_offers_choices "$(offer claverdb ls --color al)" always
@@ -78,7 +81,7 @@ fi
 
 expect version 0 "$CLAVERDB" --version
 out_has version_number '^claverdb [0-9]+\.[0-9]+\.[0-9]+$'
-for library in libavformat libsodium jansson openblas SQLite FAISS; do out_has "version_names_$library" "$library"; done
+for library in libavformat libsodium libcurl jansson openblas SQLite FAISS; do out_has "version_names_$library" "$library"; done
 cp "$work/out" "$work/version"
 expect version_command 0 "$CLAVERDB" version
 same version_same "$(cat "$work/out")" "$(cat "$work/version")"
