@@ -28,18 +28,19 @@ void clv_cpu_frame_embed_backward(struct clv_device *device, struct clv_tensor d
         }
 }
 
-/* Adds the rows of every frame at time t to dtemporal[t], a token's row at a time first, so that
- * sums stay short. */
+/* Adds the rows of every frame at time `frame` to its row of dtemporal; each window's into `window`
+ * [cols] first, so that sums stay short. */
 static void add_times(const struct clv_kernels *kernels, struct clv_tensor dtemporal,
-                      struct clv_tensor dout, int token_count, int frame)
+                      struct clv_tensor dout, int token_count, int frame, float *window)
 {
-    int frame_count = dtemporal.rows, windows = dout.rows / (frame_count * token_count);
-    float *to = dtemporal.data + frame * dtemporal.stride;
-    for (int b = 0; b < windows; b++) {
+    int frame_count = dtemporal.rows, window_count = dout.rows / (frame_count * token_count);
+    for (int b = 0; b < window_count; b++) {
         ptrdiff_t first = ((ptrdiff_t)b * frame_count + frame) * token_count;
         for (int token = 0; token < token_count; token++)
-            kernels->accumulate(to, dout.data + (first + token) * dout.stride, 1.0f, dout.cols,
-                                true);
+            kernels->accumulate(window, dout.data + (first + token) * dout.stride, 1.0f, dout.cols,
+                                token > 0);
+        kernels->accumulate(dtemporal.data + frame * dtemporal.stride, window, 1.0f, dout.cols,
+                            true);
     }
 }
 
@@ -61,9 +62,13 @@ void clv_cpu_window_embed_backward(struct clv_device *device, struct clv_tensor 
     }
     if (!dtemporal.data)
         return;
+    size_t padded = ((size_t)cols + 15) / 16 * 16;
+    float *sums = clv_cpu_workspace(device, sizeof *sums * padded * (size_t)frame_count);
+    if (!sums)
+        return;
 #pragma omp parallel for num_threads(clv_cpu_threads_for(device, dout.rows, cols)) schedule(static)
     for (int frame = 0; frame < frame_count; frame++)
-        add_times(kernels, dtemporal, dout, token_count, frame);
+        add_times(kernels, dtemporal, dout, token_count, frame, sums + padded * (size_t)frame);
 }
 
 #define COLUMN_BLOCK 64
