@@ -227,21 +227,32 @@ const char *clv_path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
-int clv_path_data_home(char **out)
+/* $VARIABLE/claverdb where the variable is an absolute path, else ~/FALLBACK/claverdb. */
+static int user_directory(char **out, const char *variable, const char *fallback)
 {
-    const char *data = getenv("XDG_DATA_HOME");
+    const char *base = getenv(variable);
     const char *home = getenv("HOME");
     *out = NULL;
     int made;
-    if (data && data[0] == '/')
-        made = asprintf(out, "%s/claverdb", data);
+    if (base && base[0] == '/')
+        made = asprintf(out, "%s/claverdb", base);
     else if (home && home[0])
-        made = asprintf(out, "%s/.local/share/claverdb", home);
+        made = asprintf(out, "%s/%s/claverdb", home, fallback);
     else
-        return clv_fail(CLV_ENOTFOUND, "neither HOME nor XDG_DATA_HOME is set");
+        return clv_fail(CLV_ENOTFOUND, "neither HOME nor %s is set", variable);
     if (made < 0) {
         *out = NULL;
         return clv_fail_memory("a path");
     }
     return CLV_OK;
+}
+
+int clv_path_data_home(char **out)
+{
+    return user_directory(out, "XDG_DATA_HOME", ".local/share");
+}
+
+int clv_path_cache_home(char **out)
+{
+    return user_directory(out, "XDG_CACHE_HOME", ".cache");
 }

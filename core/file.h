@@ -55,5 +55,7 @@ const char *clv_path_base(const char *path);
 /* $XDG_DATA_HOME/claverdb, or ~/.local/share/claverdb; the caller frees. CLV_ENOTFOUND where
  * neither variable is set. */
 int clv_path_data_home(char **out);
+/* The same for what can be made again: $XDG_CACHE_HOME/claverdb, or ~/.cache/claverdb. */
+int clv_path_cache_home(char **out);
 
 #endif

@@ -1,4 +1,4 @@
-/* The file is {"version": 1, "models": [{"path", "size_bytes", "modified_ns", "digest"}, …]}, the
+/* The file is {"version": 2, "models": [{"path", "size_bytes", "modified_ns", "digest"}, …]}, the
  * newest last. It is replaced as a whole; two processes writing at once lose one entry. */
 #include "core/model/digest_cache.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_VERSION 1
+#define CACHE_VERSION 2
 #define ENTRY_MAX 64
 /* Below this, computing costs no more than writing the cache. */
 #define SIZE_MIN_BYTES (8 << 20)
@@ -99,7 +99,7 @@ static void write_cache(const char *cache, const struct clv_json *models, const 
 }
 
 int clv_digest_cache_weights(uint8_t out[CLV_DIGEST_BYTES], const struct clv_weights *weights,
-                             const char *path)
+                             const struct clv_model_config *config, const char *path)
 {
     struct clv_file_facts facts;
     struct clv_json *tree = NULL;
@@ -111,7 +111,7 @@ int clv_digest_cache_weights(uint8_t out[CLV_DIGEST_BYTES], const struct clv_wei
         cache = cache_path();
     const struct clv_json *models = cache ? read_cache(&tree, cache) : NULL;
     if (!find(out, models, path, &facts)) {
-        status = clv_weights_digest(out, weights);
+        status = clv_model_identity(out, weights, config);
         if (status == CLV_OK && cache)
             write_cache(cache, models, path, &facts, out);
     }

@@ -448,6 +448,8 @@ enum clv_layout_rest clv_layout_rest(const struct clv_layout *layout, const char
     static const char *const silent[] = {"position_ids", "attn_mask", "input_resolution",
                                          "context_length", "vocab_size"};
     const size_t size = strlen(name);
+    if (starts(name, CLV_WEIGHTS_VOCABULARY))
+        return CLV_REST_SILENT;
     for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)
         if (ends_with(name, size, silent[i]))
             return CLV_REST_SILENT;

@@ -5,6 +5,8 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/model/digest_cache.h"
+#include "core/model/import_cache.h"
+#include "core/model/import_source.h"
 #include "core/model/params.h"
 #include "core/model/placeholder.h"
 #include "core/model/weights.h"
@@ -13,47 +15,105 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Opens the first of the usual vocabulary files in the directory of `path`; CLV_OK with *out NULL
+/* Opens the vocabulary inside the weight file; *out is NULL where there is none. */
+static int open_vocabulary_inside(struct clv_tokenizer **out, const struct clv_weights *weights)
+{
+    struct clv_tokenizer_file files[CLV_TOKENIZER_FILE_MAX];
+    int count = 0;
+    for (size_t i = 0; i < clv_weights_count(weights); i++) {
+        const struct clv_weight_entry *entry = clv_weights_at(weights, i);
+        if (clv_weights_is_vocabulary(entry) && entry->dtype == CLV_U8 &&
+            count < CLV_TOKENIZER_FILE_MAX)
+            files[count++] = (struct clv_tokenizer_file){
+                entry->name + strlen(CLV_WEIGHTS_VOCABULARY), clv_weights_path(weights),
+                entry->data, entry->size_bytes};
+    }
+    return count ? clv_tokenizer_open_files(out, files, count) : CLV_OK;
+}
+
+/* Opens the first of the usual vocabulary files beside (or in the directory) `path`; *out is NULL
  * where there is none. */
 static int open_vocabulary_beside(struct clv_tokenizer **out, const char *path)
 {
-    static const char *const names[] = {"bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt",
-                                        "vocab.json", "tokenizer.json"};
-    *out = NULL;
-    size_t size = (size_t)(clv_path_base(path) - path);
-    char *directory = size ? strndup(path, size) : strdup(".");
-    if (!directory)
-        return clv_fail_memory("a path");
-    int status = CLV_OK;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == CLV_OK && !*out; i++) {
-        char *file = clv_path_join(directory, names[i]);
-        if (!file)
-            status = CLV_ENOMEM;
-        else if (clv_file_exists(file))
-            status = clv_tokenizer_open(out, file);
-        free(file);
-    }
+    char *directory = NULL, *file = NULL;
+    int status = clv_import_directory(&directory, path);
+    if (status == CLV_OK)
+        status = clv_vocabulary_locate(&file, directory);
+    if (status == CLV_OK && file)
+        status = clv_tokenizer_open(out, file);
+    free(file);
     free(directory);
     return status;
 }
 
-static int open_vocabulary(struct clv_model *model, const char *path, const char *vocabulary_path)
+/* OpenAI's list in the user's data directory, where its size is the model's. */
+static int open_user_vocabulary(struct clv_model *model)
 {
-    int status;
+    char *file = NULL;
+    int status = clv_import_user_vocabulary(&file);
+    if (status == CLV_OK && file)
+        status = clv_tokenizer_open(&model->tokenizer, file);
+    free(file);
+    if (status == CLV_OK && model->tokenizer &&
+        clv_tokenizer_size(model->tokenizer) != model->config.vocabulary_size) {
+        clv_tokenizer_close(model->tokenizer);
+        model->tokenizer = NULL;
+    }
+    return status;
+}
+
+/* `is_imported`: the import has said already that what lies beside does not fit. */
+static int open_vocabulary(struct clv_model *model, const char *path, const char *vocabulary_path,
+                           bool is_imported)
+{
+    int status = CLV_OK;
     if (vocabulary_path)
         status = clv_tokenizer_open(&model->tokenizer, vocabulary_path);
     else
+        status = open_vocabulary_inside(&model->tokenizer, model->weights);
+    bool is_beside = status == CLV_OK && !model->tokenizer;
+    if (is_beside)
         status = open_vocabulary_beside(&model->tokenizer, path);
     /* A weight file may be a link into another directory. */
     if (status == CLV_OK && !model->tokenizer)
         status = open_vocabulary_beside(&model->tokenizer, model->path);
-    if (status != CLV_OK || !model->tokenizer)
+    if (status == CLV_OK && !model->tokenizer)
+        return open_user_vocabulary(model);
+    if (status != CLV_OK)
         return status;
     int size = clv_tokenizer_size(model->tokenizer);
     if (size == model->config.vocabulary_size)
         return CLV_OK;
+    if (is_beside && is_imported) {
+        clv_tokenizer_close(model->tokenizer);
+        model->tokenizer = NULL;
+        return CLV_OK;
+    }
     return clv_fail(CLV_EINVAL, "the vocabulary of '%s' has %d tokens, the model %d", path, size,
                     model->config.vocabulary_size);
+}
+
+/* Opens `path` where it can be used as it is, else its import in the cache. */
+static int open_weights(struct clv_model *model, bool *is_imported_out, const char *path)
+{
+    bool is_direct = false;
+    char *imported = NULL;
+    *is_imported_out = false;
+    int status = clv_weights_open(&model->weights, path);
+    if (status == CLV_OK)
+        status = clv_import_is_direct(&is_direct, model->weights);
+    else if (status != CLV_ECORRUPT && status != CLV_EINVAL)
+        return status;
+    if (is_direct || status == CLV_ENOMEM)
+        return status;
+    clv_weights_close(model->weights);
+    model->weights = NULL;
+    *is_imported_out = true;
+    status = clv_import_cached(&imported, path, NULL, NULL);
+    if (status == CLV_OK)
+        status = clv_weights_open(&model->weights, imported);
+    free(imported);
+    return status;
 }
 
 /* Checks the tensors against the table; says what the file holds beyond it. */
@@ -89,7 +149,8 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     *out = model;
     if (!options)
         options = &defaults;
-    int status = clv_weights_open(&model.weights, path);
+    bool is_imported = false;
+    int status = open_weights(&model, &is_imported, path);
     if (status == CLV_OK)
         status = clv_path_absolute(&model.path, path);
     if (status == CLV_OK)
@@ -99,9 +160,11 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     if (status == CLV_OK)
         status = check_tensors(&model);
     if (status == CLV_OK)
-        status = open_vocabulary(&model, path, options->vocabulary_path);
+        status = open_vocabulary(&model, path, options->vocabulary_path, is_imported);
     if (status == CLV_OK)
-        status = clv_digest_cache_weights(model.digest, model.weights, model.path);
+        status = clv_digest_cache_weights(model.digest, model.weights, &model.config,
+                                          is_imported ? clv_weights_path(model.weights)
+                                                      : model.path);
     if (status == CLV_OK)
         *out = model;
     else
@@ -124,7 +187,7 @@ int clv_model_open_placeholder(struct clv_model *out)
         status = clv_fail(CLV_ERR, "the placeholder's vocabulary has %d tokens instead of %d",
                           clv_tokenizer_size(model.tokenizer), model.config.vocabulary_size);
     if (status == CLV_OK)
-        status = clv_weights_digest(model.digest, model.weights);
+        status = clv_model_identity(model.digest, model.weights, &model.config);
     if (status == CLV_OK && !(model.path = strdup(clv_weights_path(model.weights))))
         status = clv_fail_memory("a path");
     if (status == CLV_OK)

@@ -180,12 +180,15 @@ int clv_params_check(const struct clv_params *params, const struct clv_weights *
         }
         found++;
         if (!clv_param_fits(param, entry))
-            clv_problems_add(&problems, "tensor '%s' has shape %s instead of %s", param->name,
-                             clv_shape_text(got, sizeof got, entry->shape, entry->dimension_count),
-                             clv_shape_text(want, sizeof want, param->shape, param->dimension_count));
+            clv_problems_add(
+                &problems, "tensor '%s' has shape %s instead of %s", param->name,
+                clv_shape_text(got, sizeof got, entry->shape, entry->dimension_count),
+                clv_shape_text(want, sizeof want, param->shape, param->dimension_count));
         else if (entry->dtype > CLV_F64)
             clv_problems_add(&problems, "tensor '%s' holds no floating-point numbers", param->name);
     }
+    for (size_t i = 0; i < clv_weights_count(weights); i++)
+        found += clv_weights_is_vocabulary(clv_weights_at(weights, i));
     if (ignored_count_out)
         *ignored_count_out = (int)(clv_weights_count(weights) - found);
     return clv_problems_fail(&problems, CLV_ECORRUPT, clv_weights_path(weights));

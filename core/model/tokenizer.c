@@ -280,6 +280,21 @@ static int open_with(struct clv_tokenizer **out, const char *path, const char *t
     return status;
 }
 
+int clv_tokenizer_open_files(struct clv_tokenizer **out, const struct clv_tokenizer_file *files,
+                             int file_count)
+{
+    *out = NULL;
+    struct clv_tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
+    if (!tokenizer)
+        return clv_fail_memory("a tokenizer");
+    int status = clv_vocabulary_parse_files(&tokenizer->vocabulary, files, file_count);
+    if (status == CLV_OK)
+        *out = tokenizer;
+    else
+        clv_tokenizer_close(tokenizer);
+    return status;
+}
+
 int clv_tokenizer_open(struct clv_tokenizer **out, const char *path)
 {
     return open_with(out, path, NULL, 0, NULL);

@@ -17,6 +17,20 @@ int clv_tokenizer_open(struct clv_tokenizer **out, const char *path);
  * (size 0) is the byte-level vocabulary of 514 ids. */
 int clv_tokenizer_open_text(struct clv_tokenizer **out, const char *text, size_t size_bytes,
                             const char *name);
+
+/* A file of a vocabulary in memory, unpacked. `name` says what it is: bpe_simple_vocab_16e6.txt,
+ * vocab.json (and merges.txt after it), or tokenizer.json; `path` stands for it in messages. */
+struct clv_tokenizer_file {
+    const char *name;
+    const char *path;
+    const char *data;
+    size_t size_bytes;
+};
+#define CLV_TOKENIZER_FILE_MAX 2
+
+/* As clv_tokenizer_open() from the files of a vocabulary, which need not outlive the call. */
+int clv_tokenizer_open_files(struct clv_tokenizer **out, const struct clv_tokenizer_file *files,
+                             int file_count);
 void clv_tokenizer_close(struct clv_tokenizer *tokenizer);
 
 int clv_tokenizer_size(const struct clv_tokenizer *tokenizer); /* ids, the two specials included */

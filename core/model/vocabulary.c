@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIST_NAME "bpe_simple_vocab_16e6.txt"
+#define VOCAB_NAME "vocab.json"
+#define MERGES_NAME "merges.txt"
+#define WHOLE_NAME "tokenizer.json"
 #define FILE_BYTES_MAX ((size_t)32 << 20)
 #define SHOWN_BYTES 40 /* of a symbol, in a message */
 /* OpenAI's list is longer than the vocabulary: 49152 ids less bytes, and its two specials. */
@@ -217,68 +221,172 @@ static bool ends_in(const char *path, const char *ending)
     return size >= ending_size && strcmp(path + size - ending_size, ending) == 0;
 }
 
-/* vocab.json and merges.txt, whichever of them `path` names. */
-static int read_pair(struct clv_vocabulary *out, const char *path)
+/* Reads `path` as file number files->count, called `name`. */
+static int load(struct clv_vocabulary_files *files, const char *path, const char *name)
 {
-    struct clv_bytes vocab = {0}, merges = {0};
-    bool is_merges = ends_in(path, "merges.txt");
-    char *other = is_merges ? beside(path, "merges.txt", "vocab.json")
-                            : beside(path, "vocab.json", "merges.txt");
-    int status = CLV_ENOMEM;
-    if (other) {
-        const char *vocab_path = is_merges ? other : path;
-        const char *merges_path = is_merges ? path : other;
-        status = clv_gzip_read(&vocab, vocab_path, FILE_BYTES_MAX);
-        if (status == CLV_OK)
-            status = clv_gzip_read(&merges, merges_path, FILE_BYTES_MAX);
-        if (status == CLV_OK)
-            status = clv_huggingface_pair(out, &vocab, vocab_path, &merges, merges_path);
-    }
-    free(other);
-    clv_bytes_release(&merges);
-    clv_bytes_release(&vocab);
+    int i = files->count++;
+    files->paths[i] = strdup(path);
+    if (!files->paths[i])
+        return clv_fail_memory("a path");
+    int status = clv_gzip_read(&files->texts[i], path, FILE_BYTES_MAX);
+    const struct clv_bytes *text = &files->texts[i];
+    files->items[i] = (struct clv_tokenizer_file){
+        name, files->paths[i], text->size_bytes ? text->data : "", text->size_bytes};
     return status;
 }
 
-static int read_file(struct clv_vocabulary *out, const char *path)
+/* Leaves out the lines of OpenAI's list beyond those a tokenizer reads. */
+static void trim_list(struct clv_tokenizer_file *list)
 {
-    if (ends_in(path, "merges.txt") || ends_in(path, "vocab.json"))
-        return read_pair(out, path);
-    struct clv_bytes text = {0};
-    int status = clv_gzip_read(&text, path, FILE_BYTES_MAX);
-    if (status == CLV_OK && text.size_bytes == 0)
+    const char *at = list->data, *end = at + list->size_bytes, *line;
+    size_t size, count = 0;
+    while (count < LIST_MERGES_MAX && clv_vocabulary_line(&line, &size, &at, end))
+        count += !(line == list->data && memmem(line, size, "#version", 8));
+    list->size_bytes = (size_t)(at - list->data);
+}
+
+static int load_file(struct clv_vocabulary_files *files, const char *path)
+{
+    bool is_merges = ends_in(path, MERGES_NAME);
+    if (is_merges || ends_in(path, VOCAB_NAME)) {
+        char *other = is_merges ? beside(path, MERGES_NAME, VOCAB_NAME)
+                                : beside(path, VOCAB_NAME, MERGES_NAME);
+        if (!other)
+            return CLV_ENOMEM;
+        int status = load(files, is_merges ? other : path, VOCAB_NAME);
+        if (status == CLV_OK)
+            status = load(files, is_merges ? path : other, MERGES_NAME);
+        free(other);
+        return status;
+    }
+    int status = load(files, path, LIST_NAME);
+    struct clv_tokenizer_file *file = &files->items[0];
+    if (status == CLV_OK && file->size_bytes == 0)
         status = clv_fail(CLV_ECORRUPT, "'%s' is empty and no vocabulary", path);
-    else if (status == CLV_OK && (text.data[0] == '{' || ends_in(path, ".json")))
-        status = clv_huggingface_whole(out, &text, path);
+    else if (status == CLV_OK && (file->data[0] == '{' || ends_in(path, ".json")))
+        file->name = WHOLE_NAME;
     else if (status == CLV_OK)
-        status = clv_vocabulary_parse(out, text.data, text.size_bytes, path);
-    clv_bytes_release(&text);
+        trim_list(file);
+    return status;
+}
+
+void clv_vocabulary_files_release(struct clv_vocabulary_files *files)
+{
+    for (int i = 0; i < CLV_TOKENIZER_FILE_MAX; i++) {
+        clv_bytes_release(&files->texts[i]);
+        free(files->paths[i]);
+    }
+    *files = (struct clv_vocabulary_files){0};
+}
+
+int clv_vocabulary_parse_files(struct clv_vocabulary *out, const struct clv_tokenizer_file *files,
+                               int file_count)
+{
+    struct clv_bytes texts[CLV_TOKENIZER_FILE_MAX] = {0}; /* borrowed */
+    *out = (struct clv_vocabulary){0};
+    for (int i = 0; i < file_count && i < CLV_TOKENIZER_FILE_MAX; i++) {
+        texts[i].data = (char *)(uintptr_t)files[i].data;
+        texts[i].size_bytes = files[i].size_bytes;
+    }
+    if (file_count == 2 && strcmp(files[0].name, VOCAB_NAME) == 0 &&
+        strcmp(files[1].name, MERGES_NAME) == 0)
+        return clv_huggingface_pair(out, &texts[0], files[0].path, &texts[1], files[1].path);
+    if (file_count == 1 && strcmp(files[0].name, WHOLE_NAME) == 0)
+        return clv_huggingface_whole(out, &texts[0], files[0].path);
+    if (file_count == 1 && strcmp(files[0].name, LIST_NAME) == 0)
+        return clv_vocabulary_parse(out, files[0].data, files[0].size_bytes, files[0].path);
+    return clv_fail(CLV_ECORRUPT, "'%s' is no vocabulary: %s alone is none",
+                    file_count ? files[0].path : "", file_count ? files[0].name : "nothing");
+}
+
+static bool is_same(const struct clv_vocabulary *a, const struct clv_vocabulary *b)
+{
+    if (a->size != b->size || a->start_id != b->start_id || a->end_id != b->end_id ||
+        a->merge_count != b->merge_count ||
+        memcmp(a->byte_ids, b->byte_ids, sizeof a->byte_ids) != 0)
+        return false;
+    for (size_t i = 0; i <= a->merge_mask; i++) {
+        const struct clv_merge *one = &a->merges[i];
+        const struct clv_merge *other =
+            one->rank ? clv_vocabulary_merge(b, one->left, one->right) : NULL;
+        if (one->rank && (!other || other->rank != one->rank || other->id != one->id))
+            return false;
+    }
+    return true;
+}
+
+int clv_vocabulary_simplify(struct clv_vocabulary_files *files)
+{
+    struct clv_vocabulary pair = {0}, list = {0};
+    if (files->count != 2)
+        return CLV_OK;
+    struct clv_tokenizer_file merges = files->items[1];
+    merges.name = LIST_NAME;
+    int status = clv_vocabulary_parse_files(&pair, files->items, files->count);
+    int listed = status == CLV_OK ? clv_vocabulary_parse_files(&list, &merges, 1) : CLV_OK;
+    if (listed == CLV_ENOMEM)
+        status = listed;
+    else if (status == CLV_OK && listed == CLV_OK && is_same(&pair, &list)) {
+        files->items[0] = merges;
+        files->count = 1;
+    }
+    clv_vocabulary_release(&pair);
+    clv_vocabulary_release(&list);
+    return status;
+}
+
+/* The list first: it is the fastest to read. */
+static const char *const usual_names[] = {LIST_NAME ".gz", LIST_NAME, VOCAB_NAME, WHOLE_NAME};
+#define USUAL_COUNT (sizeof usual_names / sizeof usual_names[0])
+
+const char *clv_vocabulary_name(size_t index)
+{
+    return index < USUAL_COUNT ? usual_names[index] : NULL;
+}
+
+int clv_vocabulary_locate(char **out, const char *directory)
+{
+    *out = NULL;
+    for (size_t i = 0; i < USUAL_COUNT; i++) {
+        char *file = clv_path_join(directory, usual_names[i]);
+        if (!file)
+            return CLV_ENOMEM;
+        if (clv_file_exists(file)) {
+            *out = file;
+            return CLV_OK;
+        }
+        free(file);
+    }
+    return CLV_OK;
+}
+
+int clv_vocabulary_load(struct clv_vocabulary_files *out, const char *path)
+{
+    struct clv_file_facts facts;
+    char *file = NULL;
+    *out = (struct clv_vocabulary_files){0};
+    int status = clv_file_facts(&facts, path);
+    if (status != CLV_OK)
+        return status;
+    if (!facts.is_directory)
+        return load_file(out, path);
+    status = clv_vocabulary_locate(&file, path);
+    if (status == CLV_OK && !file)
+        status = clv_fail(CLV_ENOTFOUND, "'%s' holds no %s, %s or %s", path, usual_names[0],
+                          VOCAB_NAME, WHOLE_NAME);
+    else if (status == CLV_OK)
+        status = load_file(out, file);
+    free(file);
     return status;
 }
 
 int clv_vocabulary_read(struct clv_vocabulary *out, const char *path)
 {
-    /* The list first: it is the fastest to read. */
-    static const char *const names[] = {"bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt",
-                                        "vocab.json", "tokenizer.json"};
-    struct clv_file_facts facts;
+    struct clv_vocabulary_files files;
     *out = (struct clv_vocabulary){0};
-    int status = clv_file_facts(&facts, path);
-    if (status != CLV_OK)
-        return status;
-    if (!facts.is_directory)
-        return read_file(out, path);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *file = clv_path_join(path, names[i]);
-        if (!file)
-            return CLV_ENOMEM;
-        bool exists = clv_file_exists(file);
-        if (exists)
-            status = read_file(out, file);
-        free(file);
-        if (exists)
-            return status;
-    }
-    return clv_fail(CLV_ENOTFOUND, "'%s' holds no %s, %s or %s", path, names[0], names[2],
-                    names[3]);
+    int status = clv_vocabulary_load(&files, path);
+    if (status == CLV_OK)
+        status = clv_vocabulary_parse_files(out, files.items, files.count);
+    clv_vocabulary_files_release(&files);
+    return status;
 }

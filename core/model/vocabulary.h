@@ -1,7 +1,10 @@
 /* A byte-pair vocabulary in the form the tokenizer works on: ids and merges, no strings. Private
- * to the tokenizer. */
+ * to core/model. */
 #ifndef CLV_CORE_MODEL_VOCABULARY_H
 #define CLV_CORE_MODEL_VOCABULARY_H
+
+#include "core/bytes.h"
+#include "core/model/tokenizer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +38,28 @@ int clv_vocabulary_read(struct clv_vocabulary *out, const char *path);
 int clv_vocabulary_parse(struct clv_vocabulary *out, const char *text, size_t size_bytes,
                          const char *name);
 void clv_vocabulary_release(struct clv_vocabulary *vocabulary);
+
+/* The files of a vocabulary read into memory. */
+struct clv_vocabulary_files {
+    struct clv_tokenizer_file items[CLV_TOKENIZER_FILE_MAX];
+    struct clv_bytes texts[CLV_TOKENIZER_FILE_MAX]; /* what the items point to */
+    char *paths[CLV_TOKENIZER_FILE_MAX];
+    int count;
+};
+/* Reads what clv_vocabulary_read() would, unpacked, OpenAI's list without the lines no tokenizer
+ * uses. Pair with clv_vocabulary_files_release(), which `out` is ready for after a failure too. */
+int clv_vocabulary_load(struct clv_vocabulary_files *out, const char *path);
+void clv_vocabulary_files_release(struct clv_vocabulary_files *files);
+/* vocab.json and merges.txt that say the same as OpenAI's list would become that list, which is
+ * far faster to read. */
+int clv_vocabulary_simplify(struct clv_vocabulary_files *files);
+int clv_vocabulary_parse_files(struct clv_vocabulary *out, const struct clv_tokenizer_file *files,
+                               int file_count);
+
+/* The first of the usual vocabulary files in `directory`, of which clv_vocabulary_name() gives the
+ * nth (NULL after the last); CLV_OK with *out NULL where there is none. The caller frees. */
+int clv_vocabulary_locate(char **out, const char *directory);
+const char *clv_vocabulary_name(size_t index);
 
 /* NULL where the pair is never merged. */
 const struct clv_merge *clv_vocabulary_merge(const struct clv_vocabulary *vocabulary, int32_t left,

@@ -510,3 +510,8 @@ int clv_weights_read(float *out, const struct clv_weight_entry *entry)
                         entry->name, clv_dtype_name(entry->dtype));
     }
 }
+
+bool clv_weights_is_vocabulary(const struct clv_weight_entry *entry)
+{
+    return strncmp(entry->name, CLV_WEIGHTS_VOCABULARY, strlen(CLV_WEIGHTS_VOCABULARY)) == 0;
+}

@@ -9,8 +9,6 @@
 #ifndef CLV_CORE_MODEL_WEIGHTS_H
 #define CLV_CORE_MODEL_WEIGHTS_H
 
-#include "core/digest.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -81,9 +79,9 @@ int clv_weights_stream(const char *path, const struct clv_weight_entry *entries,
                        const struct clv_weight_metadata *metadata, size_t metadata_count,
                        clv_weights_fill *fill, void *payload);
 
-/* The model's identity: BLAKE2b over every tensor's name, type, shape and bytes in order of name,
- * and over the metadata that changes results (mask, pixel_mean, pixel_std, resize, activation,
- * heads). Other metadata and the order of the file do not matter. */
-int clv_weights_digest(uint8_t out[CLV_DIGEST_BYTES], const struct clv_weights *weights);
+/* Tensors so named hold the files of a vocabulary as bytes: they are no part of the model and not
+ * of its identity. */
+#define CLV_WEIGHTS_VOCABULARY "claverdb.vocabulary."
+bool clv_weights_is_vocabulary(const struct clv_weight_entry *entry);
 
 #endif

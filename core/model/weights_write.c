@@ -1,4 +1,4 @@
-/* The safetensors writer, and the digest that makes a model's identity. */
+/* The safetensors writer. */
 #include "core/model/weights.h"
 
 #include "core/bytes.h"
@@ -88,8 +88,8 @@ static int write_data(struct clv_replace *replace, const struct clv_weight_entry
         if (fill)
             status = fill(payload, i, buffer);
         if (status == CLV_OK)
-            status = clv_replace_write(replace, fill ? buffer : entries[i].data,
-                                       entries[i].size_bytes);
+            status =
+                clv_replace_write(replace, fill ? buffer : entries[i].data, entries[i].size_bytes);
     }
     free(buffer);
     return status;
@@ -119,44 +119,4 @@ int clv_weights_save(const char *path, const struct clv_weight_entry *entries, s
                      const struct clv_weight_metadata *metadata, size_t metadata_count)
 {
     return clv_weights_stream(path, entries, entry_count, metadata, metadata_count, NULL, NULL);
-}
-
-static void add_text(struct clv_digest *digest, const char *text)
-{
-    clv_digest_add(digest, text, strlen(text) + 1);
-}
-
-static void add_integer(struct clv_digest *digest, uint64_t value)
-{
-    unsigned char bytes[8];
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(value >> (8 * i));
-    clv_digest_add(digest, bytes, sizeof bytes);
-}
-
-int clv_weights_digest(uint8_t out[CLV_DIGEST_BYTES], const struct clv_weights *weights)
-{
-    static const char *const keys[] = {"mask",       "pixel_mean",   "pixel_std", "resize",
-                                       "activation", "vision_heads", "text_heads"};
-    struct clv_digest digest;
-    clv_digest_init(&digest);
-    add_integer(&digest, weights->count);
-    for (size_t i = 0; i < weights->count; i++) {
-        const struct clv_weight_entry *entry = &weights->entries[weights->by_name[i]];
-        add_text(&digest, entry->name);
-        add_text(&digest, clv_dtype_name(entry->dtype));
-        add_integer(&digest, (uint64_t)entry->dimension_count);
-        for (int k = 0; k < entry->dimension_count; k++)
-            add_integer(&digest, (uint64_t)entry->shape[k]);
-        if (entry->size_bytes)
-            clv_digest_add(&digest, entry->data, entry->size_bytes);
-    }
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *value = clv_weights_metadata(weights, keys[i]);
-        add_text(&digest, keys[i]);
-        add_integer(&digest, value != NULL);
-        add_text(&digest, value ? value : "");
-    }
-    clv_digest_finish(&digest, out);
-    return CLV_OK;
 }

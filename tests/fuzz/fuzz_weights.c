@@ -1,6 +1,7 @@
 /* Any bytes as a weight file: opened and inferred from, or refused; every entry handed out can be
  * read to its end. */
 #include "core/model/config.h"
+#include "core/model/identity.h"
 #include "core/model/params.h"
 #include "core/model/weights.h"
 
@@ -48,9 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct clv_params params;
         uint8_t digest[CLV_DIGEST_BYTES];
         read_all(weights);
-        (void)clv_weights_digest(digest, weights);
         if (clv_config_infer(&config, weights) == 0 && clv_params_init(&params, &config) == 0) {
-            (void)clv_params_check(&params, weights, NULL);
+            if (clv_params_check(&params, weights, NULL) == 0)
+                (void)clv_model_identity(digest, weights, &config);
             clv_params_release(&params);
         }
     }
