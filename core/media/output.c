@@ -105,12 +105,12 @@ int clv_output_stream_begin(struct clv_output_stream *out, struct clv_output *ou
 int clv_output_stream_open(struct clv_output_stream *stream, AVDictionary **options)
 {
     AVCodecContext *codec = stream->codec;
+    const char *name = codec->codec->name; /* a failed open forgets it */
     int error = avcodec_open2(codec, NULL, options);
     if (error >= 0)
         error = avcodec_parameters_from_context(stream->stream->codecpar, codec);
     if (error < 0)
-        return clv_ffmpeg_fail(CLV_EUNSUPPORTED, error, "cannot encode with %s",
-                               codec->codec->name);
+        return clv_ffmpeg_fail(CLV_EUNSUPPORTED, error, "cannot encode with %s", name);
     stream->stream->time_base = codec->time_base;
     stream->stream->avg_frame_rate = codec->framerate;
     stream->stream->sample_aspect_ratio = codec->sample_aspect_ratio;
