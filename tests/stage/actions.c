@@ -169,7 +169,7 @@ static const struct stage_action actions[] = {
      "take {o} out of a box|lift {o} from a box|remove {o} from a box|unpack {o} from a box|fetch {o} out of a box",
      "reaching into the box with an empty hand|grasping the thing|lifting it out",
      "hand, wrist and arm"},
-    {"draw a line", "drawing a line on a board", "wipe a line off", stage_move_draw, STAGE_ASIDE, 0, 2.3f,
+    {"draw a line", "drawing a line on a board", "wipe a line off", stage_move_draw, 0, 0, 2.3f,
      "draw a line on a board|write on a board|trace a curve on a board|sketch on the whiteboard|scribble on a board",
      "putting the hand on the empty board|moving it along|leaving a line behind",
      "hand, wrist and arm"},

@@ -15,8 +15,10 @@ static void draw_shot(struct stage_shot *shot, struct stage_random *random, bool
 {
     bool is_moving = stage_random_chance(random, 0.55f),
          is_shaky = stage_random_chance(random, 0.5f);
-    shot->from = stage_vec(between(random, -0.16f, 0.16f), between(random, -0.1f, 0.1f));
-    shot->to = stage_vec(between(random, -0.16f, 0.16f), between(random, -0.1f, 0.1f));
+    shot->from.x = between(random, -0.16f, 0.16f);
+    shot->from.y = between(random, -0.1f, 0.1f);
+    shot->to.x = between(random, -0.16f, 0.16f);
+    shot->to.y = between(random, -0.1f, 0.1f);
     shot->zoom_from = between(random, 0.9f, 1.15f);
     shot->zoom_to = between(random, 0.9f, 1.15f);
     if (!is_moving) {

@@ -107,7 +107,7 @@ void stage_move_approach(struct stage_scene *scene)
     const struct stage_actor *actor = scene->actor;
     float p = scene->progress, vary = scene->clip->vary[0];
     /* Nearer by even steps of depth is larger by even factors. */
-    float far = 0.36f + 0.06f * vary, near = 1.3f, t = p * far / (near + p * (far - near));
+    float far = 0.36f + 0.06f * vary, near = 1.15f, t = p * far / (near + p * (far - near));
     float size = stage_mix(far, near, t),
           ground = stage_mix(0.24f, -0.3f, (size - far) / (near - far));
     float x = scene->clip->vary[1] * 0.5f * (1 - t) + scene->clip->vary[2] * 0.15f * t;
@@ -159,7 +159,8 @@ void stage_move_wave(struct stage_scene *scene)
 {
     struct stage_figure figure;
     stage_figure_stand(&figure, scene->actor, 0.2f * scene->clip->vary[0], true);
-    stage_figure_arm(&figure, 1, 2.1f, 3.0f + 0.65f * stage_wave(scene->progress));
+    float wave = stage_wave(scene->progress);
+    stage_figure_arm(&figure, 1, 2.1f + 0.25f * wave, 2.9f + 0.95f * wave);
     on_ground(scene, &figure);
 }
 

@@ -121,7 +121,7 @@ void stage_move_fill(struct stage_scene *scene)
 void stage_move_balloon(struct stage_scene *scene)
 {
     float p = scene->progress, x = 0.35f * scene->clip->vary[0] + 0.1f * stage_wave(p);
-    struct stage_vec knot = {x, stage_mix(0.15f, 1.75f, p)};
+    struct stage_vec knot = {x, stage_mix(0.15f, 1.55f, p)};
     struct stage_vec end = {x + 0.06f * stage_wave(2 * p), knot.y - 0.4f};
     stage_shadow(scene, x, 0.28f - 0.12f * p);
     stage_draw_limb(scene->canvas, knot, end, 0.012f, 0.012f, white, 1);

@@ -8,24 +8,22 @@ void stage_move_juggle(struct stage_scene *scene)
     const struct stage_actor *actor = scene->actor;
     struct stage_figure figure;
     stage_figure_stand(&figure, actor, 0, true);
-    float low = figure.hip.y + 0.25f * actor->torso;
+    float low = figure.hip.y + 0.25f * actor->torso, side = 0.3f;
     for (int i = 0; i < 2; i++) {
-        float side = i ? 1 : -1;
-        stage_figure_reach(&figure, i,
-                           stage_vec(side * 0.24f, low + 0.07f * stage_wave(1.5f * scene->progress +
-                                                                            0.5f * (float)i)));
+        float dip = 0.07f * stage_wave(1.5f * scene->progress + 0.5f * (float)i);
+        stage_figure_reach(&figure, i, stage_vec(i ? side : -side, low + dip));
     }
     stage_shadow(scene, 0, 0.28f);
     stage_figure_draw(scene->canvas, &figure);
     for (int i = 0; i < 3; i++) {
+        /* From one hand over the head to the other and back, a third of a turn apart. */
         float at = scene->progress + (float)i / 3;
         at -= (float)(int)at;
-        float half = at < 0.5f ? 2 * at : 2 * at - 1, side = at < 0.5f ? 1 : -1;
-        struct stage_vec ball = {side * stage_mix(0.24f, -0.24f, half),
-                                 low + 0.08f + 3.6f * half * (1 - half) * actor->torso};
-        stage_draw_disc(
-            scene->canvas, ball, 0.08f,
-            i ? stage_shade(scene->colour, 0.8f + 0.3f * (float)(i - 1)) : scene->colour, 1);
+        float half = at < 0.5f ? 2 * at : 2 * at - 1, from = at < 0.5f ? side : -side;
+        struct stage_vec ball = {stage_mix(from, -from, half),
+                                 low + 0.08f + 5.6f * half * (1 - half) * actor->torso};
+        stage_draw_disc(scene->canvas, ball, 0.085f,
+                        stage_shade(scene->colour, 0.8f + 0.2f * (float)i), 1);
     }
 }
 

@@ -1,9 +1,11 @@
-/* Eight places, each a few shapes at positions and in colours that its layout chooses. */
+/* Eight places, each a few shapes at positions and in colours that its layout chooses. C leaves
+ * open in which order arguments are evaluated: never two random draws in one call. */
 #include "tests/stage/place.h"
 
 #include "tests/stage/random.h"
 
-static const float horizon = 0.22f;        /* where floor meets wall, or ground meets sky */
+static const float horizon = 0.22f; /* where floor meets wall, or ground meets sky */
+static const float hidden = 0.0f;   /* walls and skies go on behind what is in front of them */
 static const float above = 12, below = -8; /* further than any camera sees */
 
 static struct stage_colour rgb(int red, int green, int blue)
@@ -28,8 +30,9 @@ static void draw_surface(struct stage_canvas *canvas, struct stage_random *rando
                          float high, struct stage_colour colour, enum stage_texture_kind kind,
                          float size, float contrast)
 {
-    struct stage_texture texture = {kind, size * between(random, 0.8f, 1.25f), contrast,
-                                    (uint32_t)stage_random_next(random)};
+    struct stage_texture texture = {.kind = kind, .contrast = contrast};
+    texture.size = size * between(random, 0.8f, 1.25f);
+    texture.seed = (uint32_t)stage_random_next(random);
     colour = vary(random, colour);
     stage_draw_band(canvas, low, high, stage_shade(colour, 0.94f), stage_shade(colour, 1.04f),
                     &texture);
@@ -38,8 +41,9 @@ static void draw_surface(struct stage_canvas *canvas, struct stage_random *rando
 static void draw_sky(struct stage_canvas *canvas, struct stage_random *random,
                      struct stage_colour bottom, struct stage_colour top)
 {
-    stage_draw_band(canvas, horizon, 4.5f, vary(random, bottom), vary(random, top), NULL);
-    stage_draw_band(canvas, 4.5f, above, top, top, NULL);
+    struct stage_colour zenith = vary(random, top);
+    stage_draw_band(canvas, 4, above, zenith, zenith, NULL);
+    stage_draw_band(canvas, hidden, 4.5f, vary(random, bottom), zenith, NULL);
 }
 
 static void draw_window(struct stage_canvas *canvas, struct stage_random *random, float x, float y,
@@ -53,7 +57,7 @@ static void draw_window(struct stage_canvas *canvas, struct stage_random *random
 
 static void draw_kitchen(struct stage_canvas *canvas, struct stage_random *random)
 {
-    draw_surface(canvas, random, horizon, above, rgb(226, 222, 206), STAGE_TILES, 0.22f, 0.14f);
+    draw_surface(canvas, random, hidden, above, rgb(226, 222, 206), STAGE_TILES, 0.22f, 0.14f);
     draw_surface(canvas, random, below, horizon, rgb(168, 160, 150), STAGE_TILES, 0.4f, 0.2f);
     struct stage_colour wood = vary(random, rgb(176, 120, 72));
     struct stage_colour dark = stage_shade(wood, 0.8f);
@@ -96,7 +100,7 @@ static void draw_street(struct stage_canvas *canvas, struct stage_random *random
                 stage_draw_box(canvas, w, y, w + 0.26f, y + 0.4f, pane, 1);
         x += width + 0.03f;
     }
-    draw_surface(canvas, random, -0.12f, horizon, rgb(172, 170, 166), STAGE_TILES, 0.5f, 0.12f);
+    draw_surface(canvas, random, -0.3f, horizon, rgb(172, 170, 166), STAGE_TILES, 0.5f, 0.12f);
     draw_surface(canvas, random, below, -0.12f, rgb(82, 84, 88), STAGE_SPECKLE, 0.05f, 0.15f);
     for (int i = -4; i <= 4; i++) {
         float dash = (float)i * 0.9f + between(random, -0.05f, 0.05f);
@@ -138,7 +142,7 @@ static void draw_park(struct stage_canvas *canvas, struct stage_random *random)
 
 static void draw_office(struct stage_canvas *canvas, struct stage_random *random)
 {
-    draw_surface(canvas, random, horizon, above, rgb(198, 206, 214), STAGE_PLAIN, 1, 0);
+    draw_surface(canvas, random, hidden, above, rgb(198, 206, 214), STAGE_PLAIN, 1, 0);
     draw_surface(canvas, random, below, horizon, rgb(96, 104, 122), STAGE_SPECKLE, 0.06f, 0.2f);
     float window = between(random, -1.8f, -0.6f);
     draw_window(canvas, random, window, 1.25f, 1.1f, 0.85f);
@@ -171,8 +175,8 @@ static void draw_beach(struct stage_canvas *canvas, struct stage_random *random)
     draw_surface(canvas, random, horizon, sea, rgb(38, 128, 176), STAGE_BRICKS, 0.3f, 0.12f);
     stage_draw_band(canvas, horizon, horizon + 0.05f, rgb(236, 244, 246), rgb(236, 244, 246), NULL);
     draw_surface(canvas, random, below, horizon, rgb(232, 208, 150), STAGE_SPECKLE, 0.06f, 0.12f);
-    stage_draw_disc(canvas, stage_vec(between(random, -1.4f, 1.4f), between(random, 2, 2.4f)),
-                    0.17f, rgb(255, 240, 170), 1);
+    float sun = between(random, -1.4f, 1.4f), noon = between(random, 2, 2.4f);
+    stage_draw_disc(canvas, stage_vec(sun, noon), 0.17f, rgb(255, 240, 170), 1);
     float pole = between(random, -1.4f, 1.4f);
     struct stage_colour cloth = vary(random, rgb(226, 70, 60));
     stage_draw_box(canvas, pole - 0.02f, 0.1f, pole + 0.02f, 1.7f, rgb(240, 240, 240), 1);
@@ -184,7 +188,7 @@ static void draw_beach(struct stage_canvas *canvas, struct stage_random *random)
 
 static void draw_gym(struct stage_canvas *canvas, struct stage_random *random)
 {
-    draw_surface(canvas, random, horizon, above, rgb(120, 132, 152), STAGE_BRICKS, 0.35f, 0.12f);
+    draw_surface(canvas, random, hidden, above, rgb(120, 132, 152), STAGE_BRICKS, 0.35f, 0.12f);
     draw_surface(canvas, random, below, horizon, rgb(206, 150, 86), STAGE_PLANKS, 0.16f, 0.16f);
     float bars = between(random, -1.7f, 0.5f);
     struct stage_colour wood = vary(random, rgb(214, 170, 104));
@@ -207,7 +211,7 @@ static void draw_gym(struct stage_canvas *canvas, struct stage_random *random)
 
 static void draw_living_room(struct stage_canvas *canvas, struct stage_random *random)
 {
-    draw_surface(canvas, random, horizon, above, rgb(206, 170, 150), STAGE_PLANKS, 0.3f, 0.08f);
+    draw_surface(canvas, random, hidden, above, rgb(206, 170, 150), STAGE_PLANKS, 0.3f, 0.08f);
     draw_surface(canvas, random, below, horizon, rgb(128, 84, 60), STAGE_SPECKLE, 0.08f, 0.12f);
     stage_draw_box(canvas, -8, horizon, 8, horizon + 0.1f, rgb(240, 232, 220), 1);
     float picture = between(random, -1.4f, 0.8f);

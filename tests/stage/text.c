@@ -12,7 +12,7 @@ static const char *const frames[STAGE_SPLITS][14] = {
     {"{S} {V} {P}", "{S} {B} {G} {P}", "{P} {S} {V}", "{S} {G} {P}", "a video of {S} {G} {P}",
      "here {S} {V} {P}", "watch {S} {G} {P}", "this clip shows {S} {G} {P}",
      "a scene {P} where {S} {V}", "{S} can be seen {G} {P}", "there {B} {S} {G} {P}", "{G} {P}"},
-    {"{P} there {B} {S} {G}", "a clip where {S} {V} {P}", "watch how {S} {V} {P}"},
+    {"{P} there {B} {S} {G}", "a clip where {S} {V} {P}", "here there {B} {S} {G} {P}"},
     {"this video shows {S} {G} {P}", "here {B} {S} {G} {P}", "{P} {S} can be seen {G}",
      "a scene of {S} {G} {P}"},
 };
