@@ -22,6 +22,8 @@ const struct clv_command *const clv_commands[] = {
     &clv_command_rebuild,
     &clv_command_forget,
     &clv_command_model_info,
+    &clv_command_model_import,
+    &clv_command_model_tensors,
     &clv_command_model_compare,
     &clv_command_model_list,
     &clv_command_model_pull,
