@@ -1,5 +1,6 @@
 /* `model verify`: a file's signature, and whether it is whole. */
 #include "cli/command.h"
+#include "cli/naming.h"
 #include "cli/out.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -171,10 +172,16 @@ static int run(const struct clv_cli *cli)
 {
     const struct settings *settings = cli->settings;
     const char *path = cli->operands[0];
+    char *pulled = NULL;
     struct keys keys = {0};
     struct content content = {0};
     struct clv_signature signature = {.state = CLV_SIGNATURE_NONE};
     int status = find_keys(&keys, settings->key);
+    /* The signature of a file lies beside the name it was given, link or not. */
+    if (status == CLV_OK && !clv_file_exists(path)) {
+        status = clv_naming_path(&pulled, NULL, path);
+        path = pulled == NULL ? path : pulled;
+    }
     if (status == CLV_OK)
         status = clv_signature_check(&signature, path, keys.keys, keys.count, cli->cancel);
     if (status == CLV_ENOTFOUND && signature.state == CLV_SIGNATURE_UNKNOWN)
@@ -190,6 +197,7 @@ static int run(const struct clv_cli *cli)
     else if (status == CLV_OK)
         print_text(path, &signature, &content);
     release_keys(&keys);
+    free(pulled);
     return status;
 }
 

@@ -11,8 +11,10 @@ static int missing(const char *name)
 {
     struct clv_catalogue *catalogue = NULL;
     bool is_known = false;
+    const struct clv_catalogue_entry *entry = NULL;
     if (clv_catalogue_open(&catalogue, NULL) == CLV_OK)
-        is_known = clv_catalogue_find(catalogue, name) != NULL;
+        entry = clv_catalogue_find(catalogue, name);
+    is_known = entry != NULL && !entry->is_vocabulary;
     clv_catalogue_close(catalogue);
     if (is_known)
         return clv_fail(CLV_ENOTFOUND, "model '%s' is not here yet; run claverdb model pull %s",
