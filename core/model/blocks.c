@@ -1,5 +1,8 @@
-/* One transformer block, and stacks of them. */
+/* One transformer block, and stacks of them, forward. */
 #include "core/model/blocks.h"
+
+#include "core/compute/gradients.h"
+#include "core/model/block_parts.h"
 
 #include <assert.h>
 
@@ -45,95 +48,156 @@ int clv_block_wide_cols(const struct clv_tower *tower)
     return tower->mlp_width > 3 * tower->width ? tower->mlp_width : 3 * tower->width;
 }
 
-/* x + MLP(LN(x)), the LN going to `normed`. */
-static void mlp(struct clv_device *device, const struct clv_block *block, struct clv_tensor x,
-                struct clv_tensor normed, struct clv_tensor hidden, enum clv_activation activation)
+struct clv_block_parts clv_block_parts(const struct clv_block_run *run, int index,
+                                       struct clv_tensor x)
 {
-    const float *const *param = block->param;
-    clv_layer_norm(device, normed, x, param[CLV_PARAM_LN_2_WEIGHT], param[CLV_PARAM_LN_2_BIAS]);
-    clv_linear(device, hidden, normed, &block->fc, param[CLV_PARAM_FC_BIAS], activation,
-               CLV_NO_TENSOR);
-    clv_linear(device, x, hidden, &block->proj, param[CLV_PARAM_PROJ_BIAS], CLV_ACTIVATION_NONE, x);
-}
-
-/* All rows are queries: x is updated in place. */
-static void forward_all(struct clv_device *device, const struct clv_block *block,
-                        struct clv_tensor x, const struct clv_block_scratch *scratch,
-                        const struct clv_attention *attention, enum clv_activation activation)
-{
-    const float *const *param = block->param;
-    const int width = block->width;
-    const struct clv_tensor normed = clv_tensor(scratch->normed, x.rows, width);
-    const struct clv_tensor mixed = clv_tensor(scratch->mixed, x.rows, width);
-    const struct clv_tensor qkv = clv_tensor(scratch->wide, x.rows, 3 * width);
-    const float *bias = param[CLV_PARAM_IN_PROJ_BIAS];
-
-    clv_layer_norm(device, normed, x, param[CLV_PARAM_LN_1_WEIGHT], param[CLV_PARAM_LN_1_BIAS]);
-    if (block->is_split) {
-        clv_linear(device, clv_tensor_cols(qkv, 0, width), normed, &block->q, bias,
-                   CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
-        clv_linear(device, clv_tensor_cols(qkv, width, 2 * width), normed, &block->kv, bias + width,
-                   CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+    const struct clv_block *block = &run->blocks[index];
+    const struct clv_block_scratch *scratch = &run->scratch;
+    const struct clv_block_tape *tape = run->tape ? &run->tape[index] : NULL;
+    const bool has_queries = run->queries && index == run->count - 1;
+    const int width = block->width, rows = x.rows;
+    const int count = has_queries ? run->query_count : rows;
+    float *qkv = tape ? tape->qkv : scratch->wide;
+    /* Queries go on in rows of their own; the stream's are free once they are picked. */
+    float *middle = tape ? tape->middle : has_queries ? scratch->normed : x.data;
+    struct clv_block_parts parts = {
+        .block = block,
+        .has_queries = has_queries,
+        .x = x,
+        .normed = clv_tensor(scratch->normed, rows, width),
+        .mixed = clv_tensor(tape ? tape->mixed : scratch->mixed, count, width),
+        .stats = tape ? tape->stats : NULL,
+        .middle = clv_tensor(middle, count, width),
+        .middle_normed =
+            clv_tensor(has_queries && !tape ? scratch->stream : scratch->normed, count, width),
+        .hidden = clv_tensor(tape ? tape->hidden : scratch->wide, count, block->mlp_width),
+        .active = clv_tensor(scratch->wide, count, block->mlp_width),
+        .out = clv_tensor(tape ? run->tape[index + 1].x : middle, count, width),
+    };
+    if (has_queries) {
+        const struct clv_tensor kv = clv_tensor(qkv, rows, 2 * width);
+        parts.q = clv_tensor(qkv + (size_t)rows * 2 * (size_t)width, count, width);
+        parts.kv = kv;
     } else {
-        clv_linear(device, qkv, normed, &block->qkv, bias, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+        const struct clv_tensor all = clv_tensor(qkv, rows, 3 * width);
+        parts.q = clv_tensor_cols(all, 0, width);
+        parts.kv = clv_tensor_cols(all, width, 2 * width);
     }
-    clv_attention(device, mixed, clv_tensor_cols(qkv, 0, width), clv_tensor_cols(qkv, width, width),
-                  clv_tensor_cols(qkv, 2 * width, width), attention);
-    clv_linear(device, x, mixed, &block->out_proj, param[CLV_PARAM_OUT_PROJ_BIAS],
-               CLV_ACTIVATION_NONE, x);
-    mlp(device, block, x, normed, clv_tensor(scratch->wide, x.rows, block->mlp_width), activation);
+    if (run->drop) {
+        parts.attention_drop = run->drop + (size_t)(2 * index) * (size_t)run->drop_count;
+        parts.mlp_drop = parts.attention_drop + run->drop_count;
+        parts.drop_count = run->drop_count;
+    }
+    parts.attention = run->attention;
+    parts.attention.query_rows = has_queries ? run->queries : NULL;
+    parts.attention.stats = parts.stats;
+    return parts;
 }
 
-/* Only the rows `queries` are computed; all rows are keys and values. */
-static struct clv_tensor
-forward_queries(struct clv_device *device, const struct clv_block *block, struct clv_tensor x,
-                const struct clv_block_scratch *scratch, struct clv_attention attention,
-                enum clv_activation activation, const int32_t *queries, int count)
+/* out = stream + drop * (x W + bias). `room` is as large as out, and used where there is a drop. */
+static void add_branch(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                       const struct clv_weight *weight, const float *bias, struct clv_tensor stream,
+                       const float *drop, int drop_count, struct clv_tensor room)
 {
+    if (!drop) {
+        clv_linear(device, out, x, weight, bias, CLV_ACTIVATION_NONE, stream);
+        return;
+    }
+    clv_linear(device, room, x, weight, bias, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+    if (out.data != stream.data)
+        clv_copy(device, out, stream);
+    clv_add_scaled_rows(device, out, room, drop, NULL, drop_count);
+}
+
+/* q, k and v of the normed stream. */
+static void project(struct clv_device *device, const struct clv_block_run *run,
+                    const struct clv_block_parts *parts)
+{
+    const struct clv_block *block = parts->block;
+    const float *bias = block->param[CLV_PARAM_IN_PROJ_BIAS];
+    const struct clv_tensor none = CLV_NO_TENSOR;
+    struct clv_tensor asking = parts->normed;
+    if (!block->is_split) {
+        struct clv_tensor qkv = parts->q;
+        qkv.cols = 3 * block->width;
+        clv_linear(device, qkv, parts->normed, &block->qkv, bias, CLV_ACTIVATION_NONE, none);
+        return;
+    }
+    clv_linear(device, parts->kv, parts->normed, &block->kv, bias + block->width,
+               CLV_ACTIVATION_NONE, none);
+    if (parts->has_queries) {
+        asking = clv_tensor(run->scratch.mixed, run->query_count, block->width);
+        clv_gather_rows(device, asking, parts->normed, run->queries);
+    }
+    clv_linear(device, parts->q, asking, &block->q, bias, CLV_ACTIVATION_NONE, none);
+}
+
+/* From x to `middle`. */
+static void attend(struct clv_device *device, const struct clv_block_run *run,
+                   const struct clv_block_parts *parts)
+{
+    const struct clv_block *block = parts->block;
     const float *const *param = block->param;
-    const int width = block->width;
-    const struct clv_tensor normed = clv_tensor(scratch->normed, x.rows, width);
-    const struct clv_tensor kv = clv_tensor(scratch->wide, x.rows, 2 * width);
-    const struct clv_tensor q =
-        clv_tensor(scratch->wide + (size_t)x.rows * 2 * (size_t)width, count, width);
-    const struct clv_tensor picked = clv_tensor(scratch->mixed, count, width);
-    const float *bias = param[CLV_PARAM_IN_PROJ_BIAS];
-
-    assert(block->is_split);
-    clv_layer_norm(device, normed, x, param[CLV_PARAM_LN_1_WEIGHT], param[CLV_PARAM_LN_1_BIAS]);
-    clv_linear(device, kv, normed, &block->kv, bias + width, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
-    clv_gather_rows(device, picked, normed, queries);
-    clv_linear(device, q, picked, &block->q, bias, CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
-    attention.query_rows = queries;
-    clv_attention(device, picked, q, clv_tensor_cols(kv, 0, width),
-                  clv_tensor_cols(kv, width, width), &attention);
-
-    /* `normed` is free again, and takes the rows of the stream that go on. */
-    const struct clv_tensor y = clv_tensor(scratch->normed, count, width);
-    clv_gather_rows(device, y, x, queries);
-    clv_linear(device, y, picked, &block->out_proj, param[CLV_PARAM_OUT_PROJ_BIAS],
-               CLV_ACTIVATION_NONE, y);
-    mlp(device, block, y, clv_tensor(scratch->stream, count, width),
-        clv_tensor(scratch->wide, count, block->mlp_width), activation);
-    return y;
+    struct clv_tensor stream = parts->x;
+    assert(!parts->has_queries || block->is_split);
+    clv_layer_norm(device, parts->normed, parts->x, param[CLV_PARAM_LN_1_WEIGHT],
+                   param[CLV_PARAM_LN_1_BIAS]);
+    project(device, run, parts);
+    clv_attention(device, parts->mixed, parts->q, clv_tensor_cols(parts->kv, 0, block->width),
+                  clv_tensor_cols(parts->kv, block->width, block->width), &parts->attention);
+    if (parts->has_queries) {
+        clv_gather_rows(device, parts->middle, parts->x, run->queries);
+        stream = parts->middle;
+    }
+    add_branch(device, parts->middle, parts->mixed, &block->out_proj,
+               param[CLV_PARAM_OUT_PROJ_BIAS], stream, parts->attention_drop, parts->drop_count,
+               clv_tensor(run->scratch.normed, parts->middle.rows, block->width));
 }
 
-struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block *blocks,
-                                     int count, struct clv_tensor x,
-                                     const struct clv_block_scratch *scratch,
-                                     const struct clv_attention *attention,
-                                     enum clv_activation activation, const int32_t *queries,
-                                     int query_count)
+void clv_block_inside(struct clv_device *device, const struct clv_block_run *run,
+                      const struct clv_block_parts *parts)
 {
-    int full_count = queries && count > 0 ? count - 1 : count;
-    for (int i = 0; i < full_count; i++)
-        forward_all(device, &blocks[i], x, scratch, attention, activation);
-    if (!queries)
+    const struct clv_block *block = parts->block;
+    const float *const *param = block->param;
+    attend(device, run, parts);
+    clv_layer_norm(device, parts->middle_normed, parts->middle, param[CLV_PARAM_LN_2_WEIGHT],
+                   param[CLV_PARAM_LN_2_BIAS]);
+    /* Only training needs the numbers before the activation. */
+    clv_linear(device, parts->hidden, parts->middle_normed, &block->fc, param[CLV_PARAM_FC_BIAS],
+               run->tape ? CLV_ACTIVATION_NONE : run->activation, CLV_NO_TENSOR);
+}
+
+static struct clv_tensor forward(struct clv_device *device, const struct clv_block_run *run,
+                                 int index, struct clv_tensor x)
+{
+    const struct clv_block_parts parts = clv_block_parts(run, index, x);
+    const struct clv_block *block = parts.block;
+    clv_block_inside(device, run, &parts);
+    if (run->tape)
+        clv_activate(device, parts.active, parts.hidden, run->activation);
+    add_branch(device, parts.out, parts.active, &block->proj, block->param[CLV_PARAM_PROJ_BIAS],
+               parts.middle, parts.mlp_drop, parts.drop_count,
+               clv_tensor(run->scratch.normed, parts.out.rows, block->width));
+    return parts.out;
+}
+
+float *clv_blocks_input(const struct clv_block_run *run)
+{
+    /* Where queries are all that happens, they are the result, and x is none of it. */
+    return run->tape && !(run->count == 0 && run->queries) ? run->tape[0].x : run->scratch.stream;
+}
+
+struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block_run *run,
+                                     struct clv_tensor x)
+{
+    assert(x.data == clv_blocks_input(run));
+    assert(!run->drop || run->tape);
+    for (int i = 0; i < run->count; i++)
+        x = forward(device, run, i, x);
+    if (run->count > 0 || !run->queries)
         return x;
-    if (count > 0)
-        return forward_queries(device, &blocks[count - 1], x, scratch, *attention, activation,
-                               queries, query_count);
-    const struct clv_tensor picked = clv_tensor(scratch->normed, query_count, x.cols);
-    clv_gather_rows(device, picked, x, queries);
+    const struct clv_tensor picked =
+        clv_tensor(run->tape ? run->tape[0].x : run->scratch.normed, run->query_count, x.cols);
+    clv_gather_rows(device, picked, x, run->queries);
     return picked;
 }

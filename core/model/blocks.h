@@ -1,5 +1,9 @@
 /* Private to core/model: the one transformer block, used by the spatial, the temporal and the text
- * tower (claver.md 1.1: pre-norm attention and an MLP, each added to the stream). */
+ * tower (claver.md 1.1: pre-norm attention and an MLP, each added to the stream), forward for
+ * serving and for training, and backward.
+ *
+ * Serving updates the stream in place. Training hands in a tape: the same code then leaves what the
+ * backward pass cannot compute again cheaply in places of its own. */
 #ifndef CLV_CORE_MODEL_BLOCKS_H
 #define CLV_CORE_MODEL_BLOCKS_H
 
@@ -11,6 +15,7 @@
  */
 struct clv_block {
     const float *param[CLV_PARAM_BLOCK_COUNT]; /* by enum clv_param_block */
+    float *gradient[CLV_PARAM_BLOCK_COUNT];    /* all NULL where serving or frozen */
     int width;
     int mlp_width;
     bool is_split;
@@ -27,23 +32,57 @@ void clv_block_release(struct clv_block *block);
 /* Columns of the scratch `wide`: q, k and v, and after them the MLP's hidden numbers. */
 int clv_block_wide_cols(const struct clv_tower *tower);
 
-/* Scratch of a forward pass. With R the rows of the stream and W its width: stream, normed and
- * mixed hold R*W numbers, wide R times clv_block_wide_cols(). */
+/* Scratch of a pass. With R the rows of the stream and W its width: stream, normed, mixed and
+ * gradient hold R*W numbers, wide and wide_gradient R times clv_block_wide_cols(). */
 struct clv_block_scratch {
     float *stream;
     float *normed;
     float *mixed;
     float *wide;
+    float *gradient; /* these two for the backward pass only */
+    float *wide_gradient;
 };
 
-/* Runs `count` blocks over the stream x [R, W] in scratch->stream. `attention` describes all rows;
- * where `queries` (host, `query_count` rows, ascending) is not NULL the last block computes only
- * those rows. Returns the result, [R or query_count, W], somewhere in the scratch. */
-struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block *blocks,
-                                     int count, struct clv_tensor x,
-                                     const struct clv_block_scratch *scratch,
-                                     const struct clv_attention *attention,
-                                     enum clv_activation activation, const int32_t *queries,
-                                     int query_count);
+/* What a block keeps, R its rows and Q the rows it computes (R but for queries). With
+ * checkpointing all but x is one place that all blocks share. */
+struct clv_block_tape {
+    float *x;      /* [R, W] the stream before the block */
+    float *qkv;    /* [R, 3W]; for queries k and v [R, 2W], then q [Q, W] */
+    float *stats;  /* [Q, heads] of the attention */
+    float *mixed;  /* [Q, W] the attention's result */
+    float *middle; /* [Q, W] the stream between attention and MLP */
+    float *hidden; /* [Q, H] before the activation */
+};
+
+/* One run of a tower's blocks over a stream [R, W]. */
+struct clv_block_run {
+    const struct clv_block *blocks;
+    int count;
+    struct clv_attention attention; /* describes all rows */
+    enum clv_activation activation;
+    const int32_t *queries; /* host, ascending: the rows the last block computes; NULL: all */
+    int query_count;
+    struct clv_block_scratch scratch;
+    const struct clv_block_tape *tape; /* [count + 1], the last holding the result as x; or NULL */
+    bool is_checkpointed;              /* the insides are computed again in the backward pass */
+    const float *drop; /* host [count][2][drop_count]: what each block's attention and MLP are
+                        * multiplied by, for samples of equal numbers of rows; NULL: 1. Only with a
+                        * tape */
+    int drop_count;
+};
+
+/* Where the stream of a run of R rows begins: the caller puts x there. */
+float *clv_blocks_input(const struct clv_block_run *run);
+
+/* Runs the blocks over x [R, W] at clv_blocks_input(). Returns the result [R or query_count, W], in
+ * the tape or somewhere in the scratch. */
+struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block_run *run,
+                                     struct clv_tensor x);
+
+/* After a forward run with a tape, given the gradient `d` of its result (anywhere but in normed,
+ * mixed and the wide parts of the scratch): adds the gradients of the blocks' parameters and
+ * returns that of x, [row_count, W] in scratch.gradient. */
+struct clv_tensor clv_blocks_backward(struct clv_device *device, const struct clv_block_run *run,
+                                      struct clv_tensor d, int row_count);
 
 #endif

@@ -1,10 +1,10 @@
-/* Creation of an encoder (weights onto the device, memory laid out), and the three passes. */
+/* An encoder: its memory, and its calls cut into batches of the passes. */
 #include "core/model/encoder.h"
 
 #include "core/error.h"
-#include "core/model/blocks.h"
-#include "core/model/params.h"
-#include "core/model/weights.h"
+#include "core/model/encoder_over.h"
+#include "core/model/network.h"
+#include "core/model/passes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 
 #define FRAME_BATCH_DEFAULT 8
 #define TEXT_BATCH_CONTEXTS 8
-#define CONVERT_CHUNK 65536
 
 /* Parts of the one activation buffer. */
 enum part {
@@ -32,15 +31,10 @@ struct clv_encoder {
     struct clv_model_config config;
     struct clv_encoder_options options; /* defaults filled in */
     int slot_token_count;
-    struct clv_params params;
-    const float **param; /* device address by index of the table; NULL where not loaded */
-    struct clv_buffer *converted;
+    struct clv_network network;
     struct clv_buffer *activations;
     float *part[PART_COUNT];
-    struct clv_block *vision, *temporal, *text;
-    struct clv_weight conv1, vision_projection, text_projection;
-    int32_t *starts;  /* host scratch: rows of the sequences of a pass */
-    int32_t *queries; /* host scratch: the rows the last block computes */
+    struct clv_pass pass; /* over network and parts */
 };
 
 const struct clv_model_config *clv_encoder_config(const struct clv_encoder *encoder)
@@ -56,131 +50,6 @@ int clv_encoder_slot_count(const struct clv_encoder *encoder)
 int clv_encoder_slot_token_count(const struct clv_encoder *encoder)
 {
     return encoder->slot_token_count;
-}
-
-/* ---- weights --------------------------------------------------------------------------------- */
-
-static bool is_wanted(const struct clv_encoder *encoder, const struct clv_param *param)
-{
-    return param->branch == CLV_BRANCH_TEXT ? !encoder->options.no_text
-                                            : !encoder->options.no_vision;
-}
-
-/* F32 data that are aligned are used where they lie, if the device can. */
-static const float *borrow(struct clv_encoder *encoder, const struct clv_weight_entry *entry)
-{
-    if (entry->dtype != CLV_F32 || (uintptr_t)entry->data % _Alignof(float))
-        return NULL;
-    return clv_device_borrow(encoder->device, entry->data);
-}
-
-static size_t padded(size_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
-/* Converts a tensor into device memory, piece by piece through `chunk`. */
-static int convert(struct clv_encoder *encoder, float *target, const struct clv_weight_entry *entry,
-                   float *chunk)
-{
-    size_t element_bytes = entry->size_bytes / entry->element_count;
-    for (size_t at = 0; at < entry->element_count; at += CONVERT_CHUNK) {
-        struct clv_weight_entry piece = *entry;
-        piece.element_count =
-            entry->element_count - at < CONVERT_CHUNK ? entry->element_count - at : CONVERT_CHUNK;
-        piece.data = (const unsigned char *)entry->data + at * element_bytes;
-        piece.size_bytes = piece.element_count * element_bytes;
-        int status = clv_weights_read(chunk, &piece);
-        if (status != CLV_OK)
-            return status;
-        clv_device_write(encoder->device, target + at, chunk, piece.element_count * sizeof *chunk);
-    }
-    return CLV_OK;
-}
-
-static int load_params(struct clv_encoder *encoder, const struct clv_weights *weights)
-{
-    const struct clv_params *params = &encoder->params;
-    size_t converted_count = 0, at = 0;
-    encoder->param = calloc(params->count + 1, sizeof *encoder->param);
-    float *chunk = malloc(CONVERT_CHUNK * sizeof *chunk);
-    int status = encoder->param && chunk ? CLV_OK : clv_fail_memory("the encoder's weights");
-    for (size_t i = 0; i < params->count && status == CLV_OK; i++) {
-        if (!is_wanted(encoder, &params->items[i]))
-            continue;
-        const struct clv_weight_entry *entry = clv_weights_find(weights, params->items[i].name);
-        encoder->param[i] = borrow(encoder, entry);
-        if (!encoder->param[i])
-            converted_count += padded(entry->element_count);
-    }
-    if (status == CLV_OK && converted_count)
-        status = clv_buffer_create(&encoder->converted, encoder->device,
-                                   converted_count * sizeof(float));
-    for (size_t i = 0; i < params->count && status == CLV_OK; i++) {
-        if (!is_wanted(encoder, &params->items[i]) || encoder->param[i])
-            continue;
-        const struct clv_weight_entry *entry = clv_weights_find(weights, params->items[i].name);
-        float *target = (float *)clv_buffer_data(encoder->converted) + at;
-        status = convert(encoder, target, entry, chunk);
-        encoder->param[i] = target;
-        at += padded(entry->element_count);
-    }
-    free(chunk);
-    return status;
-}
-
-static const float *single(const struct clv_encoder *encoder, enum clv_param_single which)
-{
-    int index = encoder->params.single[which];
-    return index < 0 ? NULL : encoder->param[index];
-}
-
-/* Prepares the blocks of a tower, whose tensors begin at `first` of the table. */
-static int prepare_tower(struct clv_block **out, struct clv_encoder *encoder,
-                         const struct clv_tower *tower, int first)
-{
-    if (tower->layer_count == 0)
-        return CLV_OK;
-    struct clv_block *blocks = calloc((size_t)tower->layer_count, sizeof *blocks);
-    *out = blocks;
-    if (!blocks)
-        return clv_fail_memory("the encoder's blocks");
-    for (int i = 0; i < tower->layer_count; i++) {
-        memcpy(blocks[i].param, &encoder->param[first + i * CLV_PARAM_BLOCK_COUNT],
-               sizeof blocks[i].param);
-        clv_block_prepare(&blocks[i], encoder->device, tower, i == tower->layer_count - 1);
-    }
-    return CLV_OK;
-}
-
-static int prepare_weights(struct clv_encoder *encoder)
-{
-    const struct clv_model_config *config = &encoder->config;
-    int status = CLV_OK;
-    if (!encoder->options.no_vision) {
-        clv_weight_prepare(encoder->device, &encoder->conv1,
-                           clv_tensor((float *)single(encoder, CLV_PARAM_CONV1),
-                                      config->vision.width,
-                                      3 * config->patch_side * config->patch_side),
-                           CLV_WEIGHT_OUT_IN);
-        clv_weight_prepare(encoder->device, &encoder->vision_projection,
-                           clv_tensor((float *)single(encoder, CLV_PARAM_VISION_PROJECTION),
-                                      config->vision.width, config->embed_dim),
-                           CLV_WEIGHT_IN_OUT);
-        status = prepare_tower(&encoder->vision, encoder, &config->vision,
-                               encoder->params.vision_blocks);
-        if (status == CLV_OK)
-            status = prepare_tower(&encoder->temporal, encoder, &config->temporal,
-                                   encoder->params.temporal_blocks);
-    }
-    if (!encoder->options.no_text && status == CLV_OK) {
-        clv_weight_prepare(encoder->device, &encoder->text_projection,
-                           clv_tensor((float *)single(encoder, CLV_PARAM_TEXT_PROJECTION),
-                                      config->text.width, config->embed_dim),
-                           CLV_WEIGHT_IN_OUT);
-        status = prepare_tower(&encoder->text, encoder, &config->text, encoder->params.text_blocks);
-    }
-    return status;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -237,18 +106,24 @@ static int create_memory(struct clv_encoder *encoder)
         return clv_fail(CLV_EINVAL, "a pass of %zu rows is too large; use smaller batches",
                         row_max);
     for (int i = 0; i < PART_COUNT; i++)
-        total += padded(counts[i]);
+        total += clv_padded_count(counts[i]);
     int status = clv_buffer_create(&encoder->activations, encoder->device, total * sizeof(float));
     if (status != CLV_OK)
         return status;
     float *at = clv_buffer_data(encoder->activations);
     for (int i = 0; i < PART_COUNT; i++) {
         encoder->part[i] = at;
-        at += padded(counts[i]);
+        at += clv_padded_count(counts[i]);
     }
-    encoder->starts = calloc(row_max + 1, sizeof *encoder->starts);
-    encoder->queries = calloc(row_max + 1, sizeof *encoder->queries);
-    return encoder->starts && encoder->queries ? CLV_OK : clv_fail_memory("the encoder's scratch");
+    struct clv_pass *pass = &encoder->pass;
+    pass->network = &encoder->network;
+    pass->scratch = (struct clv_block_scratch){.stream = encoder->part[PART_STREAM],
+                                               .normed = encoder->part[PART_NORMED],
+                                               .mixed = encoder->part[PART_MIXED],
+                                               .wide = encoder->part[PART_WIDE]};
+    pass->starts = calloc(row_max + 1, sizeof *pass->starts);
+    pass->queries = calloc(row_max + 1, sizeof *pass->queries);
+    return pass->starts && pass->queries ? CLV_OK : clv_fail_memory("the encoder's scratch");
 }
 
 static int check_option(const char *what, int value, int least)
@@ -294,29 +169,25 @@ static int settle_options(struct clv_encoder *encoder, const struct clv_encoder_
     return status;
 }
 
-int clv_encoder_create(struct clv_encoder **out, struct clv_device *device,
-                       const struct clv_weights *weights, const struct clv_model_config *config,
-                       const struct clv_encoder_options *options)
+/* What both ways of creation begin and end with. */
+static int begin(struct clv_encoder **out, struct clv_device *device,
+                 const struct clv_model_config *config, const struct clv_encoder_options *options)
 {
-    *out = NULL;
     struct clv_encoder *encoder = calloc(1, sizeof *encoder);
+    *out = encoder;
     if (!encoder)
         return clv_fail_memory("an encoder");
     encoder->device = device;
     encoder->config = *config;
-    int status = settle_options(encoder, options);
-    if (status == CLV_OK)
-        status = clv_params_init(&encoder->params, &encoder->config);
-    if (status == CLV_OK)
-        status = clv_params_check(&encoder->params, weights, NULL);
-    if (status == CLV_OK)
-        status = load_params(encoder, weights);
-    if (status == CLV_OK)
-        status = prepare_weights(encoder);
+    return settle_options(encoder, options);
+}
+
+static int finish(struct clv_encoder **out, struct clv_encoder *encoder, int status)
+{
     if (status == CLV_OK)
         status = create_memory(encoder);
     if (status == CLV_OK)
-        status = clv_device_sync(device);
+        status = clv_device_sync(encoder->device);
     if (status == CLV_OK)
         *out = encoder;
     else
@@ -324,53 +195,52 @@ int clv_encoder_create(struct clv_encoder **out, struct clv_device *device,
     return status;
 }
 
-static void free_blocks(struct clv_block *blocks, int count)
+static struct clv_network_options branches_of(const struct clv_encoder *encoder)
 {
-    for (int i = 0; blocks && i < count; i++)
-        clv_block_release(&blocks[i]);
-    free(blocks);
+    return (struct clv_network_options){.no_vision = encoder->options.no_vision,
+                                        .no_text = encoder->options.no_text};
+}
+
+int clv_encoder_create(struct clv_encoder **out, struct clv_device *device,
+                       const struct clv_weights *weights, const struct clv_model_config *config,
+                       const struct clv_encoder_options *options)
+{
+    struct clv_encoder *encoder;
+    *out = NULL;
+    int status = begin(&encoder, device, config, options);
+    if (status == CLV_OK) {
+        const struct clv_network_options branches = branches_of(encoder);
+        status = clv_network_load(&encoder->network, device, &encoder->config, weights, &branches);
+    }
+    return finish(out, encoder, status);
+}
+
+int clv_encoder_over(struct clv_encoder **out, const struct clv_network *network,
+                     float *const *param, const struct clv_encoder_options *options)
+{
+    struct clv_encoder *encoder;
+    *out = NULL;
+    int status = begin(&encoder, network->device, &network->config, options);
+    if (status == CLV_OK) {
+        const struct clv_network_options branches = branches_of(encoder);
+        status = clv_network_over(&encoder->network, network->device, &encoder->config, param, NULL,
+                                  &branches);
+    }
+    return finish(out, encoder, status);
 }
 
 void clv_encoder_free(struct clv_encoder *encoder)
 {
     if (!encoder)
         return;
-    free_blocks(encoder->vision, encoder->config.vision.layer_count);
-    free_blocks(encoder->temporal, encoder->config.temporal.layer_count);
-    free_blocks(encoder->text, encoder->config.text.layer_count);
-    clv_weight_release(&encoder->conv1);
-    clv_weight_release(&encoder->vision_projection);
-    clv_weight_release(&encoder->text_projection);
-    clv_buffer_free(encoder->converted);
+    clv_network_release(&encoder->network);
     clv_buffer_free(encoder->activations);
-    clv_params_release(&encoder->params);
-    free(encoder->param);
-    free(encoder->starts);
-    free(encoder->queries);
+    free(encoder->pass.starts);
+    free(encoder->pass.queries);
     free(encoder);
 }
 
-/* ---- the passes ------------------------------------------------------------------------------ */
-
-static struct clv_block_scratch scratch_of(const struct clv_encoder *encoder)
-{
-    return (struct clv_block_scratch){encoder->part[PART_STREAM], encoder->part[PART_NORMED],
-                                      encoder->part[PART_MIXED], encoder->part[PART_WIDE]};
-}
-
-/* `count` sequences of `rows` rows each. */
-static void set_equal_starts(struct clv_encoder *encoder, int count, int rows)
-{
-    for (int i = 0; i <= count; i++)
-        encoder->starts[i] = i * rows;
-}
-
-/* The class tokens of `count` frames of `token_count` rows. */
-static void set_class_queries(struct clv_encoder *encoder, int count, int token_count)
-{
-    for (int i = 0; i < count; i++)
-        encoder->queries[i] = i * token_count;
-}
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static int check_slots(const struct clv_encoder *encoder, const int32_t *slots, size_t count)
 {
@@ -392,42 +262,14 @@ static struct clv_tensor slot_tokens(const struct clv_encoder *encoder, int32_t 
 static void encode_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
                           int count)
 {
-    struct clv_device *device = encoder->device;
-    const struct clv_model_config *config = &encoder->config;
-    const struct clv_block_scratch scratch = scratch_of(encoder);
-    const int width = config->vision.width, side = config->image_side;
-    const int tokens = config->token_count, patch_count = tokens - 1;
+    const int side = encoder->config.image_side, tokens = encoder->slot_token_count;
     const struct clv_tensor frames = clv_tensor(encoder->part[PART_PIXELS], count, 3 * side * side);
-    const struct clv_tensor patches =
-        clv_tensor(scratch.wide, count * patch_count, 3 * config->patch_side * config->patch_side);
-    const struct clv_tensor embedded = clv_tensor(scratch.mixed, count * patch_count, width);
-    const struct clv_tensor x = clv_tensor(scratch.stream, count * tokens, width);
-    const struct clv_tensor position =
-        clv_tensor((float *)single(encoder, CLV_PARAM_FRAME_POSITION), tokens, width);
-
-    clv_device_write(device, frames.data, pixels,
+    clv_device_write(encoder->device, frames.data, pixels,
                      (size_t)count * (size_t)frames.cols * sizeof *pixels);
-    clv_patches(device, patches, frames, side, config->patch_side);
-    clv_linear(device, embedded, patches, &encoder->conv1, NULL, CLV_ACTIVATION_NONE,
-               CLV_NO_TENSOR);
-    clv_frame_embed(device, x, embedded, single(encoder, CLV_PARAM_CLASS_EMBEDDING), position);
-    clv_layer_norm(device, x, x, single(encoder, CLV_PARAM_LN_PRE_WEIGHT),
-                   single(encoder, CLV_PARAM_LN_PRE_BIAS));
-
-    const bool class_only = encoder->slot_token_count == 1;
-    set_equal_starts(encoder, count, tokens);
-    set_class_queries(encoder, count, tokens);
-    const struct clv_attention attention = {.mask = CLV_MASK_NONE,
-                                            .head_count = config->vision.head_count,
-                                            .sequence_count = count,
-                                            .token_count = tokens,
-                                            .starts = encoder->starts};
-    const struct clv_tensor y = clv_blocks_forward(
-        device, encoder->vision, config->vision.layer_count, x, &scratch, &attention,
-        config->activation, class_only ? encoder->queries : NULL, count);
+    const struct clv_tensor y = clv_pass_frames(&encoder->pass, NULL, frames, tokens == 1);
     for (int i = 0; i < count; i++)
-        clv_copy(device, slot_tokens(encoder, slots[i]),
-                 clv_tensor_rows(y, i * encoder->slot_token_count, encoder->slot_token_count));
+        clv_copy(encoder->device, slot_tokens(encoder, slots[i]),
+                 clv_tensor_rows(y, i * tokens, tokens));
 }
 
 int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
@@ -464,39 +306,23 @@ static void encode_windows(struct clv_encoder *encoder, const struct clv_window_
 {
     struct clv_device *device = encoder->device;
     const struct clv_model_config *config = &encoder->config;
-    const struct clv_block_scratch scratch = scratch_of(encoder);
-    const int width = config->vision.width, frames = count * config->frame_count;
-    const int tokens = encoder->slot_token_count, embed = config->embed_dim;
-    const struct clv_tensor kept =
-        clv_tensor(encoder->part[PART_SLOTS], encoder->options.slot_count * tokens, width);
-    const struct clv_tensor x = clv_tensor(scratch.stream, frames * tokens, width);
-    const float *temporal = single(encoder, CLV_PARAM_TEMPORAL_EMBEDDING);
-
-    clv_window_embed(device, x, kept, slots, config->frame_count, tokens,
-                     temporal ? clv_tensor((float *)temporal, config->frame_count, width)
-                              : CLV_NO_TENSOR);
-    set_equal_starts(encoder, count, config->frame_count * tokens);
-    set_class_queries(encoder, frames, tokens);
-    const struct clv_attention attention = {.mask = config->mask,
-                                            .head_count = config->temporal.head_count,
-                                            .sequence_count = count,
-                                            .token_count = tokens,
-                                            .starts = encoder->starts};
-    const bool all_rows = outputs->patch_tokens != NULL;
-    struct clv_tensor y = clv_blocks_forward(
-        device, encoder->temporal, config->temporal.layer_count, x, &scratch, &attention,
-        config->activation, all_rows ? NULL : encoder->queries, frames);
-    if (all_rows) {
+    const int width = config->vision.width, embed = config->embed_dim;
+    const int frames = count * config->frame_count, tokens = encoder->slot_token_count;
+    const struct clv_pass_windows windows = {
+        .frames =
+            clv_tensor(encoder->part[PART_SLOTS], encoder->options.slot_count * tokens, width),
+        .slots = slots,
+        .count = count,
+        .token_count = tokens,
+        .all_rows = outputs->patch_tokens != NULL,
+    };
+    struct clv_tensor y = clv_pass_windows(&encoder->pass, NULL, &windows);
+    if (windows.all_rows) {
         read_patch_tokens(encoder, outputs->patch_tokens, y, frames);
-        y = clv_tensor(scratch.normed, frames, width);
-        clv_gather_rows(device, y, x, encoder->queries);
+        y = clv_pass_class_rows(&encoder->pass, y, frames);
     }
-
     const struct clv_tensor features = clv_tensor(encoder->part[PART_FEATURES], frames, embed);
-    clv_layer_norm(device, y, y, single(encoder, CLV_PARAM_LN_POST_WEIGHT),
-                   single(encoder, CLV_PARAM_LN_POST_BIAS));
-    clv_linear(device, features, y, &encoder->vision_projection, NULL, CLV_ACTIVATION_NONE,
-               CLV_NO_TENSOR);
+    clv_pass_features(&encoder->pass, NULL, features, y);
     if (outputs->frame_features)
         clv_device_read(device, outputs->frame_features, features.data,
                         (size_t)frames * (size_t)embed * sizeof(float));
@@ -550,74 +376,33 @@ int clv_encoder_frame_tokens(struct clv_encoder *encoder, float *out, int32_t sl
     return clv_device_sync(encoder->device);
 }
 
-/* One batch of texts; `ids` is that of all texts, starts[0..count] index it. */
-static void encode_text(struct clv_encoder *encoder, float *features_out, const int32_t *ids,
-                        const int32_t *starts, int count)
+/* One batch of texts. */
+static void encode_texts(struct clv_encoder *encoder, float *features_out,
+                         const struct clv_pass_texts *texts)
 {
-    struct clv_device *device = encoder->device;
-    const struct clv_model_config *config = &encoder->config;
-    const struct clv_block_scratch scratch = scratch_of(encoder);
-    const int width = config->text.width, rows = starts[count] - starts[0];
-    const struct clv_tensor x = clv_tensor(scratch.stream, rows, width);
-    for (int i = 0; i <= count; i++)
-        encoder->starts[i] = starts[i] - starts[0];
-    for (int i = 0; i < count; i++)
-        encoder->queries[i] = encoder->starts[i + 1] - 1;
-
-    clv_token_embed(
-        device, x,
-        clv_tensor((float *)single(encoder, CLV_PARAM_TOKEN_EMBEDDING), config->vocabulary_size,
-                   width),
-        clv_tensor((float *)single(encoder, CLV_PARAM_POSITION), config->context_length, width),
-        ids + starts[0], encoder->starts, count);
-    const struct clv_attention attention = {.mask = CLV_MASK_CAUSAL,
-                                            .head_count = config->text.head_count,
-                                            .sequence_count = count,
-                                            .starts = encoder->starts};
-    const struct clv_tensor y =
-        clv_blocks_forward(device, encoder->text, config->text.layer_count, x, &scratch, &attention,
-                           config->activation, encoder->queries, count);
-    clv_layer_norm(device, y, y, single(encoder, CLV_PARAM_LN_FINAL_WEIGHT),
-                   single(encoder, CLV_PARAM_LN_FINAL_BIAS));
     const struct clv_tensor features =
-        clv_tensor(encoder->part[PART_FEATURES], count, config->embed_dim);
-    clv_linear(device, features, y, &encoder->text_projection, NULL, CLV_ACTIVATION_NONE,
-               CLV_NO_TENSOR);
-    clv_device_read(device, features_out, features.data,
-                    (size_t)count * (size_t)config->embed_dim * sizeof *features_out);
-}
-
-static int check_texts(const struct clv_model_config *config, const int32_t *ids,
-                       const int32_t *starts, int count)
-{
-    for (int i = 0; i < count; i++) {
-        int length = starts[i + 1] - starts[i];
-        if (length < 1 || length > config->context_length)
-            return clv_fail(CLV_EINVAL, "text %d has %d tokens, 1 to %d are possible", i, length,
-                            config->context_length);
-        for (int32_t k = starts[i]; k < starts[i + 1]; k++)
-            if (ids[k] < 0 || ids[k] >= config->vocabulary_size)
-                return clv_fail(CLV_EINVAL, "token %d of text %d is outside the vocabulary of %d",
-                                ids[k], i, config->vocabulary_size);
-    }
-    return CLV_OK;
+        clv_tensor(encoder->part[PART_FEATURES], texts->count, encoder->config.embed_dim);
+    clv_pass_texts(&encoder->pass, NULL, features, texts);
+    clv_device_read(encoder->device, features_out, features.data,
+                    (size_t)features.rows * (size_t)features.cols * sizeof *features_out);
 }
 
 int clv_encoder_text(struct clv_encoder *encoder, float *features_out, const int32_t *ids,
                      const int32_t *starts, int count)
 {
+    const struct clv_pass_texts all = {ids, starts, count};
     assert(!encoder->options.no_text);
-    int status = check_texts(&encoder->config, ids, starts, count);
+    int status = clv_pass_check_texts(&encoder->config, &all);
     if (status != CLV_OK)
         return status;
     for (int at = 0; at < count;) {
-        int size = 1;
-        while (at + size < count &&
-               starts[at + size + 1] - starts[at] <= encoder->options.text_batch_max)
-            size++;
-        encode_text(encoder, features_out + (size_t)at * (size_t)encoder->config.embed_dim, ids,
-                    starts + at, size);
-        at += size;
+        struct clv_pass_texts texts = {ids, starts + at, 1};
+        while (at + texts.count < count &&
+               starts[at + texts.count + 1] - starts[at] <= encoder->options.text_batch_max)
+            texts.count++;
+        encode_texts(encoder, features_out + (size_t)at * (size_t)encoder->config.embed_dim,
+                     &texts);
+        at += texts.count;
     }
     return clv_device_sync(encoder->device);
 }
