@@ -190,23 +190,30 @@ const struct clv_command clv_command_model_info = {
 /* ---- compare ---- */
 
 struct settings {
-    double tolerance;
+    bool train;
+    double tolerance; /* negative: the usual one */
 };
 
-static const struct settings defaults = {.tolerance = 1e-4};
+static const struct settings defaults = {.tolerance = -1};
 static const struct clv_opt opts[] = {
+    {.name = "train",
+     .kind = CLV_OPT_BOOL,
+     .offset = offsetof(struct settings, train),
+     .help = "compare the loss, its gradients and a training step"},
     {.name = "tolerance",
      .kind = CLV_OPT_NUMBER,
      .offset = offsetof(struct settings, tolerance),
      .value_name = "X",
      .minimum = 0,
      .maximum = 1e9,
-     .help = "largest error allowed, relative to the tensor's largest value [1e-4]"},
+     .help =
+         "largest error allowed, relative to the tensor's largest value [1e-4; 1e-3 with --train]"},
     {.name = NULL},
 };
 
 struct comparison {
     const struct clv_cli *cli;
+    double tolerance;
     struct clv_table table;
 };
 
@@ -236,14 +243,13 @@ static void print_line(const struct clv_compare_line *line, void *payload)
 
 static int print_comparison(struct comparison *comparison, const struct clv_compare_result *result)
 {
-    const struct settings *settings = comparison->cli->settings;
     if (comparison->cli->flags.json) {
         struct clv_json *object = clv_json_object();
         clv_json_put_string(object, "type", "summary");
         clv_json_put_integer(object, "compared", result->compared_count);
         clv_json_put_integer(object, "ignored", result->ignored_count);
         clv_json_put_number(object, "error_max", result->error_max);
-        clv_json_put_number(object, "tolerance", settings->tolerance);
+        clv_json_put_number(object, "tolerance", comparison->tolerance);
         clv_json_put_bool(object, "within", result->is_within);
         return clv_out_json(object);
     }
@@ -252,7 +258,7 @@ static int print_comparison(struct comparison *comparison, const struct clv_comp
         return status;
     printf("%d tensors compared, %d not; the largest error is %.3g, %s the tolerance of %g\n",
            result->compared_count, result->ignored_count, result->error_max,
-           result->is_within ? "within" : "outside", settings->tolerance);
+           result->is_within ? "within" : "outside", comparison->tolerance);
     return CLV_OK;
 }
 
@@ -262,7 +268,7 @@ static int run_compare(const struct clv_cli *cli)
     struct clv_model model = {0};
     struct clv_device *device = NULL;
     struct clv_compare_result result = {0};
-    struct comparison comparison = {.cli = cli};
+    struct comparison comparison = {.cli = cli, .tolerance = settings->tolerance};
     int status = open_model(&model, cli, cli->operands[0]);
     if (status != CLV_OK)
         return status;
@@ -272,8 +278,10 @@ static int run_compare(const struct clv_cli *cli)
         goto done;
     if (!cli->flags.json)
         clv_table_begin(&comparison.table, "TENSOR ERROR> LARGEST> RESULT");
-    status = clv_compare_run(&result, &model, device, cli->operands[1], settings->tolerance,
-                             print_line, &comparison);
+    if (comparison.tolerance < 0)
+        comparison.tolerance = settings->train ? 1e-3 : 1e-4;
+    status = (settings->train ? clv_compare_train : clv_compare_run)(
+        &result, &model, device, cli->operands[1], comparison.tolerance, print_line, &comparison);
     if (status == CLV_OK)
         status = print_comparison(&comparison, &result);
     if (status == CLV_OK && !result.is_within)
@@ -292,7 +300,9 @@ const struct clv_command clv_command_model_compare = {
     .description =
         "Runs every input_* tensor of an expectation file (safetensors) through the model and "
         "prints, tensor by tensor, the largest error relative to that tensor's largest value. Exit "
-        "status 1 means that one is above the tolerance.",
+        "status 1 means that one is above the tolerance. With --train, what is compared is the "
+        "loss, every grad.* and, after "
+        "one step of AdamW, every step.*.",
     .example = "claverdb model compare tiny.safetensors tiny.expect.safetensors",
     .operand_min = 2,
     .operand_max = 2,

@@ -118,6 +118,10 @@ static struct clv_tensor attend_backward(struct clv_device *device, const struct
         clv_layer_norm(device, parts->normed, parts->x, param[CLV_PARAM_LN_1_WEIGHT],
                        param[CLV_PARAM_LN_1_BIAS]);
     project_backward(device, run, parts, dnormed, dq, dkv);
+    /* A key bias moves all scores of a query alike, which no softmax sees. Rounding would leave a
+     * little, and AdamW makes a full step of the least gradient. */
+    if (gradient[CLV_PARAM_IN_PROJ_BIAS])
+        clv_zero(device, clv_tensor(gradient[CLV_PARAM_IN_PROJ_BIAS] + width, 1, width));
     if (parts->has_queries) {
         clv_layer_norm_backward(device, dx, gradient[CLV_PARAM_LN_1_WEIGHT],
                                 gradient[CLV_PARAM_LN_1_BIAS], dnormed, parts->x,

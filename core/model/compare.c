@@ -2,6 +2,7 @@
 #include "core/model/compare.h"
 
 #include "core/error.h"
+#include "core/model/compare_parts.h"
 #include "core/model/encoder.h"
 #include "core/model/weights.h"
 
@@ -66,7 +67,7 @@ static int reserve(struct comparison *c, enum result which, int count, const int
     return CLV_OK;
 }
 
-static float *read_floats(const struct clv_weight_entry *entry)
+float *clv_compare_read(const struct clv_weight_entry *entry)
 {
     float *values = malloc(entry->element_count * sizeof *values + 1);
     if (!values)
@@ -138,7 +139,7 @@ static int run_video(struct comparison *c)
         return status;
     const struct clv_encoder_options options = {
         .no_text = true, .all_tokens = true, .frame_count = c->config.frame_count};
-    pixels = read_floats(c->video);
+    pixels = clv_compare_read(c->video);
     slots = calloc((size_t)c->config.frame_count, sizeof *slots);
     if (!pixels || !slots) {
         status = pixels ? clv_fail_memory("frame slots") : CLV_ECORRUPT;
@@ -171,29 +172,37 @@ static int64_t read_id(const struct clv_weight_entry *entry, size_t index)
     return wide;
 }
 
-/* Packs each text up to its end token, the first of the largest ids (claver.md 1.1). */
-static int pack_texts(const struct comparison *c, int32_t *ids, int32_t *starts, size_t count,
-                      size_t length)
+int clv_compare_pack(int32_t *ids, int32_t *starts, const struct clv_weights *file,
+                     const struct clv_weight_entry *tokens, int vocabulary_size)
 {
+    const size_t length = (size_t)tokens->shape[2], count = tokens->element_count / length;
     int32_t used = 0;
     for (size_t i = 0; i < count; i++) {
         size_t end = 0;
         for (size_t k = 1; k < length; k++)
-            if (read_id(c->tokens, i * length + k) > read_id(c->tokens, i * length + end))
+            if (read_id(tokens, i * length + k) > read_id(tokens, i * length + end))
                 end = k;
         starts[i] = used;
         for (size_t k = 0; k <= end; k++) {
-            int64_t id = read_id(c->tokens, i * length + k);
-            if (id < 0 || id >= c->config.vocabulary_size)
+            int64_t id = read_id(tokens, i * length + k);
+            if (id < 0 || id >= vocabulary_size)
                 return clv_fail(CLV_ECORRUPT,
                                 "'%s': tensor 'input_tokens' holds %" PRId64
                                 ", the model's vocabulary has %d tokens",
-                                clv_weights_path(c->file), id, c->config.vocabulary_size);
+                                clv_weights_path(file), id, vocabulary_size);
             ids[used++] = (int32_t)id;
         }
     }
     starts[count] = used;
     return CLV_OK;
+}
+
+bool clv_compare_is_tokens(const struct clv_weight_entry *entry,
+                           const struct clv_model_config *config)
+{
+    return entry->dimension_count == 3 && entry->element_count > 0 &&
+           entry->element_count <= INT32_MAX && entry->shape[2] <= config->context_length &&
+           (entry->dtype == CLV_I32 || entry->dtype == CLV_I64);
 }
 
 static int run_text(struct comparison *c)
@@ -202,9 +211,7 @@ static int run_text(struct comparison *c)
     const struct clv_encoder_options options = {.no_vision = true};
     const struct clv_weight_entry *tokens = c->tokens;
     const int64_t *shape = tokens->shape;
-    if (tokens->dimension_count != 3 || tokens->element_count == 0 ||
-        tokens->element_count > INT32_MAX || shape[2] > c->config.context_length ||
-        (tokens->dtype != CLV_I32 && tokens->dtype != CLV_I64))
+    if (!clv_compare_is_tokens(tokens, &c->config))
         return mismatch(c, tokens);
     c->prompt_count = shape[0];
     c->action_count = shape[1];
@@ -218,7 +225,7 @@ static int run_text(struct comparison *c)
     }
     status = reserve(c, TEXT_FEATURES, 2, (int64_t[]){(int64_t)count, c->config.embed_dim});
     if (status == CLV_OK)
-        status = pack_texts(c, ids, starts, count, (size_t)shape[2]);
+        status = clv_compare_pack(ids, starts, c->file, tokens, c->config.vocabulary_size);
     if (status == CLV_OK)
         status =
             clv_encoder_create(&encoder, c->device, c->model->weights, &c->model->config, &options);
@@ -278,7 +285,7 @@ static int run_loss(struct comparison *c)
     if (c->labels->dimension_count != 2 || c->labels->shape[0] != c->clip_count ||
         c->labels->shape[1] != c->action_count)
         return mismatch(c, c->labels);
-    float *labels = read_floats(c->labels);
+    float *labels = clv_compare_read(c->labels);
     int status = labels ? reserve(c, LOSS, 1, (int64_t[]){1}) : CLV_ECORRUPT;
     double sum = 0;
     for (size_t i = 0; i < b && status == CLV_OK; i++)
@@ -306,15 +313,12 @@ static bool same_shape(const struct comparison *c, enum result which,
     return true;
 }
 
-static int measure(struct clv_compare_line *line, const struct comparison *c, enum result which,
-                   const struct clv_weight_entry *entry)
+int clv_compare_measure(struct clv_compare_line *line, const struct clv_weight_entry *entry,
+                        const float *got)
 {
-    if (!same_shape(c, which, entry))
-        return mismatch(c, entry);
-    float *want = read_floats(entry);
+    float *want = clv_compare_read(entry);
     if (!want)
         return CLV_ECORRUPT;
-    const float *got = c->result[which];
     double largest = 0, error = 0;
     for (size_t i = 0; i < entry->element_count; i++) {
         double difference = fabs((double)got[i] - want[i]);
@@ -328,6 +332,30 @@ static int measure(struct clv_compare_line *line, const struct comparison *c, en
     line->error = error / line->largest;
     line->is_compared = true;
     return CLV_OK;
+}
+
+void clv_compare_note(struct clv_compare_result *out, struct clv_compare_line *line,
+                      double tolerance, clv_compare_each *each, void *payload)
+{
+    if (line->is_compared) {
+        line->is_within = line->error <= tolerance;
+        out->compared_count++;
+        out->is_within = out->is_within && line->is_within;
+        if (isnan(line->error) || line->error > out->error_max)
+            out->error_max = isnan(out->error_max) ? out->error_max : line->error;
+    } else {
+        out->ignored_count++;
+    }
+    if (each)
+        each(line, payload);
+}
+
+static int measure(struct clv_compare_line *line, const struct comparison *c, enum result which,
+                   const struct clv_weight_entry *entry)
+{
+    if (!same_shape(c, which, entry))
+        return mismatch(c, entry);
+    return clv_compare_measure(line, entry, c->result[which]);
 }
 
 static int run_all(struct comparison *c)
@@ -359,17 +387,7 @@ static int report(struct clv_compare_result *out, const struct comparison *c, do
                 status = measure(&line, c, (enum result)k, entry);
         if (status != CLV_OK)
             return status;
-        if (line.is_compared) {
-            line.is_within = line.error <= tolerance;
-            out->compared_count++;
-            out->is_within = out->is_within && line.is_within;
-            if (isnan(line.error) || line.error > out->error_max)
-                out->error_max = isnan(out->error_max) ? out->error_max : line.error;
-        } else {
-            out->ignored_count++;
-        }
-        if (each)
-            each(&line, payload);
+        clv_compare_note(out, &line, tolerance, each, payload);
     }
     return CLV_OK;
 }

@@ -103,7 +103,8 @@ struct clv_learner_step_options {
     float clip_norm; /* gradients are scaled down to this norm first; 0: never */
 };
 
-/* lr 1.2e-5, temporal x10, betas 0.9 and 0.98, eps 1e-8, decay 0.001, no clipping (claver.md 2.4). */
+/* lr 1.2e-5, temporal x10, betas 0.9 and 0.98, eps 1e-8, decay 0.001, no clipping (claver.md 2.4).
+ */
 extern const struct clv_learner_step_options clv_learner_step_defaults;
 
 /* One step over the accumulated gradients, which stay. *norm_out (may be NULL) is their norm before

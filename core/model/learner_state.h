@@ -1,0 +1,71 @@
+/* Private to core/model/learner*.c: what a learner is made of. */
+#ifndef CLV_CORE_MODEL_LEARNER_STATE_H
+#define CLV_CORE_MODEL_LEARNER_STATE_H
+
+#include "core/model/learner.h"
+#include "core/model/network.h"
+#include "core/model/passes.h"
+
+/* Parts of the activation buffer. */
+enum clv_learner_room {
+    CLV_ROOM_STREAM,
+    CLV_ROOM_NORMED,
+    CLV_ROOM_MIXED,
+    CLV_ROOM_WIDE,
+    CLV_ROOM_GRADIENT,
+    CLV_ROOM_WIDE_GRADIENT,
+    CLV_ROOM_PIXELS,         /* of a pass */
+    CLV_ROOM_FRAMES,         /* the frames' tokens of a pass, where no tape holds them */
+    CLV_ROOM_FEATURES,       /* [frames of a pass, E] */
+    CLV_ROOM_DFEATURES,      /* their gradient */
+    CLV_ROOM_VECTORS,        /* [B, E] */
+    CLV_ROOM_DVECTORS,       /* their gradient */
+    CLV_ROOM_TEXT_FEATURES,  /* [texts, E] */
+    CLV_ROOM_TEXT_UNITS,     /* the same of unit length */
+    CLV_ROOM_DTEXT_FEATURES, /* their gradients */
+    CLV_ROOM_DTEXT_UNITS,
+    CLV_ROOM_LOGITS,  /* [B, texts] */
+    CLV_ROOM_DLOGITS, /* their gradient */
+    CLV_ROOM_LABELS,  /* [B, texts] at most */
+    CLV_ROOM_SUMS,    /* doubles, see enum clv_learner_sum */
+    CLV_ROOM_VISION_TAPE,
+    CLV_ROOM_TEMPORAL_TAPE,
+    CLV_ROOM_TEXT_TAPE,
+    CLV_ROOM_COUNT,
+};
+
+enum clv_learner_sum { CLV_SUM_LOSS, CLV_SUM_SQUARES, CLV_SUM_COUNT };
+
+struct clv_learner {
+    struct clv_device *device;
+    struct clv_model_config config;
+    struct clv_learner_options options; /* defaults filled in */
+    struct clv_params params;
+    struct clv_buffer *values, *gradients, *moments, *activations;
+    float **value;         /* device address by index of the table */
+    float **gradient;      /* NULL where frozen */
+    size_t gradient_count; /* numbers in `gradients`; `moments` holds twice as many */
+    struct clv_network network;
+    struct clv_pass pass;
+    int slot_token_count; /* rows of a frame that windows take: L or 1 */
+    bool trains_vision;   /* so frames have a tape */
+    bool trains_windows;  /* anything visual, so windows have one */
+    bool trains_text;
+    struct clv_tower_tape vision_tape, temporal_tape, text_tape;
+    float *room[CLV_ROOM_COUNT];
+    int32_t *slots; /* host: 0, 1, 2 … for windows of frames one after another */
+    float *labels;  /* host scratch [clip_max, clip_max] */
+    float *drop;    /* host scratch: drop factors of a pass, vision then temporal; NULL: none */
+    int64_t step_count;
+};
+
+/* learner_memory.c: sizes the activations from one table and lays them out. */
+int clv_learner_create_memory(struct clv_learner *learner);
+void clv_learner_release_memory(struct clv_learner *learner);
+
+static inline double *clv_learner_sum(const struct clv_learner *learner, enum clv_learner_sum which)
+{
+    return (double *)(void *)learner->room[CLV_ROOM_SUMS] + which;
+}
+
+#endif
