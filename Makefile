@@ -208,6 +208,7 @@ $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STAT
 $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
                           $(B)/tests/model/random_model.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
+$(B)/tests/tools/serve: $(B)/tests/unit/http_server.o
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/unit/test_stage%: $(B)/tests/unit/test_stage%.o $(STAGE_OBJ) $(TEST_OBJ) $(STATIC)

@@ -170,7 +170,7 @@ static void print_text(const char *name, bool is_vocabulary, const struct clv_pu
                result->report.layout);
     free(shown);
     if (result->report.notes.size_bytes > 0)
-        printf("%s\n", result->report.notes.data);
+        fputs(result->report.notes.data, stdout);
     if (result->download_path != NULL)
         printf("kept the download: %s\n", result->download_path);
     if (!result->was_here && !result->is_vouched)

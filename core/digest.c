@@ -203,6 +203,11 @@ bool clv_base64_decode(void *out, size_t size_bytes, const char *text, size_t te
 {
     size_t got = 0;
     const char *end = NULL;
+    /* libsodium takes '+' and '/' for themselves with the highest bit set too. */
+    for (size_t i = 0; i < text_size; i++) {
+        if ((unsigned char)text[i] > 127)
+            return false;
+    }
     return sodium_base642bin(out, size_bytes, text, text_size, NULL, &got, &end,
                              sodium_base64_VARIANT_ORIGINAL) == 0 &&
            got == size_bytes && end == text + text_size;

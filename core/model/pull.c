@@ -311,9 +311,18 @@ static int import_anything(struct pull *pull)
     const struct clv_catalogue_entry *entry =
         clv_catalogue_find(pull->catalogue, CLV_CATALOGUE_CLIP_VOCABULARY);
     status = get_vocabulary(&pull->vocabulary_path, &was_here, entry, pull->options);
-    if (status == CLV_OK)
-        return import(pull);
-    if (status == CLV_ECANCELED || status == CLV_ENOMEM)
+    if (status == CLV_OK) {
+        struct clv_import_report without = pull->result->report;
+        pull->result->report = (struct clv_import_report){0};
+        status = import(pull);
+        if (status == CLV_OK) {
+            clv_import_report_release(&without);
+        } else {
+            clv_import_report_release(&pull->result->report);
+            pull->result->report = without;
+        }
+    }
+    if (status == CLV_OK || status == CLV_ECANCELED || status == CLV_ENOMEM)
         return status;
     clv_log(CLV_LOG_WARNING, "%s; '%s' has no vocabulary and can search by pictures only",
             clv_error_message(), pull->name);
