@@ -121,6 +121,71 @@ static void random_bytes_differ(void)
     CHECK(memcmp(a, zero, sizeof a) != 0);
 }
 
+/* FIPS 180-2's examples; Python's hashlib for the long one. */
+static void sha256_is_the_standards(void)
+{
+    unsigned char *text = long_text();
+    REQUIRE(text != NULL);
+    uint8_t digest[CLV_DIGEST_BYTES];
+    struct clv_sha256 state;
+    clv_sha256_init(&state);
+    clv_sha256_finish(&state, digest);
+    check_digest(digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    clv_sha256_init(&state);
+    clv_sha256_add(&state, "ab", 2);
+    struct clv_sha256 copy = state;
+    clv_sha256_add(&state, "c", 1);
+    clv_sha256_finish(&state, digest);
+    check_digest(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    clv_sha256_add(&copy, "c", 1);
+    clv_sha256_finish(&copy, digest);
+    check_digest(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    const char *path = t_path(t_directory(), "long");
+    REQUIRE_OK(clv_file_replace(path, text, LONG_BYTES));
+    REQUIRE_OK(clv_sha256_file(digest, path, NULL));
+    check_digest(digest, "b57b64b198d5d59ce5a22a9b9f25e72a7d081476d432051aa923f3dbebb90934");
+    uint8_t wide[CLV_DIGEST512_BYTES];
+    REQUIRE_OK(clv_digest512_file(wide, path, NULL));
+    check_digest(wide, "4cd02c933730d72a97ba20952fd9fff30eecfd75a6502f1a2ca8002efb68442a");
+    check_digest(wide + CLV_DIGEST_BYTES,
+                 "d240393d2ed8838174460b37f9efb2df1258a9a3e7b5ac9ea07ca6477d461dc0");
+    struct clv_cancel cancel = {.requested = 1};
+    CHECK_INT(clv_sha256_file(digest, path, &cancel), CLV_ECANCELED);
+    CHECK_INT(clv_sha256_file(digest, "/nowhere/x", NULL), CLV_ENOTFOUND);
+    free(text);
+}
+
+/* The second example of RFC 8032, section 7.1. */
+static void ed25519_is_the_standards(void)
+{
+    uint8_t key[32], signature[64];
+    REQUIRE_OK(
+        clv_digest_parse(key, "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"));
+    REQUIRE_OK(clv_digest_parse(
+        signature, "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"));
+    REQUIRE_OK(clv_digest_parse(
+        signature + 32, "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"));
+    CHECK(clv_ed25519_verify(signature, "\x72", 1, key));
+    CHECK(!clv_ed25519_verify(signature, "\x73", 1, key));
+    CHECK(!clv_ed25519_verify(signature, "", 0, key));
+    signature[63] ^= 1;
+    CHECK(!clv_ed25519_verify(signature, "\x72", 1, key));
+}
+
+static void base64_is_decoded_strictly(void)
+{
+    char out[8] = "";
+    CHECK(clv_base64_decode(out, 3, "YWJj", 4) && memcmp(out, "abc", 3) == 0);
+    CHECK(clv_base64_decode(out, 1, "YQ==", 4) && out[0] == 'a');
+    CHECK(clv_base64_decode(out, 0, "", 0));
+    static const char *const bad[] = {
+        "YWJ", "YWJj=", "YQ=", "YQ", "YR==", "Y Q==", "YWJjZA==", "YW\xabj", "YW-j"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CHECK(!clv_base64_decode(out, 3, bad[i], strlen(bad[i])));
+        CHECK(!clv_base64_decode(out, 1, bad[i], strlen(bad[i])));
+    }
+}
+
 int main(void)
 {
     T_RUN(digests_are_blake2b);
@@ -129,5 +194,8 @@ int main(void)
     T_RUN(digests_are_read_back);
     T_RUN(base64_is_standard_and_padded);
     T_RUN(random_bytes_differ);
+    T_RUN(sha256_is_the_standards);
+    T_RUN(ed25519_is_the_standards);
+    T_RUN(base64_is_decoded_strictly);
     return t_end();
 }
