@@ -117,7 +117,9 @@ static void show_progress(const struct clv_pull_state *state, void *payload)
         watch->first_bytes = state->done_bytes;
         watch->first_s = clv_clock_seconds();
     }
-    if (!clv_progress_due(&watch->progress) && !state->is_import)
+    bool is_due = clv_progress_due(&watch->progress);
+    bool is_news = state->is_import && watch->progress.mode != CLV_PROGRESS_PLAIN;
+    if (!is_due && !is_news)
         return;
     double elapsed_s = clv_clock_seconds() - watch->first_s;
     double came = (double)(state->done_bytes - watch->first_bytes);

@@ -135,7 +135,7 @@ fresh
 expect from_file 2 pull tiny --from "${url}wrong.pt"
 err_has from_file_says "'${url}wrong.pt' is not the file asked for: it has 14 bytes, not $size"
 expect from_sha 2 pull tiny --from "${url}wrong.pt" --sha256 "$(sha256 "$work/files/wrong.pt")"
-err_has from_sha_says 'tiny-wrong.pt'
+err_has from_sha_says "tiny-model.pt' is no checkpoint"
 expect bad_sha 2 pull tiny --sha256 12
 err_has bad_sha_says "'12' is not a digest"
 fresh
