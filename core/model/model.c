@@ -162,9 +162,9 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     if (status == CLV_OK)
         status = open_vocabulary(&model, path, options->vocabulary_path, is_imported);
     if (status == CLV_OK)
-        status = clv_digest_cache_weights(model.digest, model.weights, &model.config,
-                                          is_imported ? clv_weights_path(model.weights)
-                                                      : model.path);
+        status =
+            clv_digest_cache_weights(model.digest, model.weights, &model.config,
+                                     is_imported ? clv_weights_path(model.weights) : model.path);
     if (status == CLV_OK)
         *out = model;
     else
@@ -250,7 +250,7 @@ int clv_model_encode_texts(const struct clv_model *model, struct clv_encoder *en
     if (!model->tokenizer)
         return clv_fail(CLV_ENOTFOUND,
                         "'%s' has no vocabulary beside it, so it cannot read text (put "
-                        "bpe_simple_vocab_16e6.txt.gz there)",
+                        "bpe_simple_vocab_16e6.txt.gz there, or name one with --vocab)",
                         model->path);
     const size_t length = (size_t)model->config.context_length;
     if (count < 0 || (size_t)count > INT32_MAX / length)

@@ -75,7 +75,42 @@ expect tensors_text 2 "$CLAVERDB" model tensors "$work/text.pt"
 export CLAVERDB_DB="$work/db"
 "$make" "$work/tiny.safetensors" --arch tiny --clip --seed 5 || fail make_model 'cannot write a model'
 expect again 0 "$CLAVERDB" model import "$work/tiny.safetensors" -o "$work/again.safetensors"
+same again_same_model "$(digest "$work/again.safetensors")" "$(digest "$work/tiny.safetensors")"
 expect index_imported 0 "$CLAVERDB" index --model "$work/again.safetensors" "$clips"
 expect search_imported 0 "$CLAVERDB" search --json --like "$like"
 json search_imported_finds '.[0].score > 0.99' true
+cp "$work/out" "$work/imported"
+expect search_original 0 "$CLAVERDB" search --json --model "$work/tiny.safetensors" --like "$like"
+same search_original_same "$(jq -c 'select(.type=="moment")|[.path,.start_ms,.score]' "$work/out")" \
+    "$(jq -c 'select(.type=="moment")|[.path,.start_ms,.score]' "$work/imported")"
+
+# Every layout, as a directory or a file: the import and the checkpoint itself are one model, whose
+# vectors are the same.
+rm -rf "$work/cache"
+for layout in claver_kmt/best.pth openai/model.pt hf_bin hf_safetensors hf_sharded hf_sharded_bin \
+    openclip_bin openclip_custom openclip_safetensors xclip_trainer/best.pth; do
+    label=$(dirname "$layout/x" | tr '/.' '__')
+    model="$data/$layout"
+    folder="$data/${layout%%/*}"
+    expect "import_$label" 0 "$CLAVERDB" model import "$model" -o "$work/$label.safetensors"
+    expect "right_$label" 0 "$CLAVERDB" model compare "$work/$label.safetensors" "$folder/expect.safetensors"
+    expect "direct_$label" 0 "$CLAVERDB" model compare "$model" "$folder/expect.safetensors"
+    same "digest_$label" "$(digest "$model")" "$(digest "$work/$label.safetensors")"
+done
+export CLAVERDB_DB="$work/direct"
+expect index_direct 0 "$CLAVERDB" index --model "$data/openai/model.pt" "$clips"
+expect search_direct 0 "$CLAVERDB" search --json -n 5 'a person opens a door'
+cp "$work/out" "$work/direct.out"
+json search_direct_finds '.[0].score > -1 and (.[-1].model|endswith("openai/model.pt"))' true
+expect search_converted 0 "$CLAVERDB" search --json -n 5 --model "$work/openai_model_pt.safetensors" 'a person opens a door'
+moments() { jq -c 'select(.type=="moment")|[.path,.start_ms,.score]' "$1"; }
+same search_converted_same "$(moments "$work/out")" "$(moments "$work/direct.out")"
+ls "$XDG_CACHE_HOME/claverdb" >/dev/null 2>&1 && ok cache_is_kept || fail cache_is_kept 'no cache'
+rm -rf "$work/cache"
+expect search_uncached 0 "$CLAVERDB" search --json -n 5 'a person opens a door'
+same search_uncached_same "$(moments "$work/out")" "$(moments "$work/direct.out")"
+expect index_hollow 2 "$CLAVERDB" index --model "$work/hollow" "$clips"
+err_has index_hollow_says 'hollow'
+expect index_text 2 "$CLAVERDB" index --model "$work/text.pt" "$clips"
+err_has index_text_says 'text.pt'
 finish
