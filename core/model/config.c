@@ -152,8 +152,10 @@ static int read_mask(struct clv_model_config *config, const struct clv_weights *
         return contradicts(weights, "mask", text, "the model has no temporal branch");
     if (strcasecmp(text, "KMCT") == 0)
         config->mask = CLV_MASK_KMCT;
+    else if (strcasecmp(text, "joint") == 0)
+        config->mask = CLV_MASK_NONE;
     else if (strcasecmp(text, "KMT") != 0)
-        return contradicts(weights, "mask", text, "it must be KMT or KMCT");
+        return contradicts(weights, "mask", text, "it must be KMT or KMCT, or joint");
     return CLV_OK;
 }
 
@@ -385,8 +387,8 @@ int clv_config_check(const struct clv_model_config *config)
                         config->temporal.width, config->vision.width);
     if (config->temporal.layer_count && !config->temporal.width)
         return clv_fail(CLV_EINVAL, "the temporal tower has layers but no width");
-    if ((config->mask == CLV_MASK_KMT || config->mask == CLV_MASK_KMCT) !=
-        (config->temporal.width != 0))
+    if (config->mask == CLV_MASK_CAUSAL ||
+        (config->mask != CLV_MASK_NONE && config->temporal.width == 0))
         return clv_fail(CLV_EINVAL, "the mask does not fit the temporal branch");
     for (int i = 0; i < 3; i++)
         if (!(config->pixel_std[i] > 0) || !isfinite(config->pixel_mean[i]))
@@ -395,4 +397,16 @@ int clv_config_check(const struct clv_model_config *config)
     if (!isfinite(config->logit_scale))
         return clv_fail(CLV_EINVAL, "the logit scale is no finite number");
     return CLV_OK;
+}
+
+const char *clv_config_mask_name(const struct clv_model_config *config)
+{
+    switch (config->mask) {
+    case CLV_MASK_KMT:
+        return "KMT";
+    case CLV_MASK_KMCT:
+        return "KMCT";
+    default:
+        return config->temporal.width ? "joint" : "none";
+    }
 }

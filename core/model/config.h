@@ -32,7 +32,7 @@ struct clv_model_config {
     int frame_count;    /* T; free to choose where there is no temporal branch */
     int context_length; /* text positions, 77 */
     int vocabulary_size;
-    enum clv_mask mask; /* KMT or KMCT; NONE without a temporal branch */
+    enum clv_mask mask; /* KMT or KMCT; NONE: joint attention, or no temporal branch */
     enum clv_activation activation;
     float logit_scale;   /* natural logarithm, as stored */
     float pixel_mean[3]; /* of pixels in 0..1 */
@@ -40,7 +40,7 @@ struct clv_model_config {
     enum clv_resize resize;
 };
 
-/* Infers everything from `weights`. Metadata keys read, all optional: "mask" (KMT, KMCT), "T",
+/* Infers everything from `weights`. Metadata keys read, all optional: "mask" (KMT, KMCT, joint), "T",
  * "patch", "resolution", "pixel_mean", "pixel_std" (three numbers, commas), "resize" (bicubic,
  * bilinear), "activation" (quick_gelu, gelu), "vision_heads", "text_heads". Without them: KMT,
  * ImageNet pixels and bilinear where there is a temporal branch, CLIP's pixels and bicubic where
@@ -50,5 +50,8 @@ int clv_config_infer(struct clv_model_config *out, const struct clv_weights *wei
 
 /* The range checks every config passes, inferred or made by hand. */
 int clv_config_check(const struct clv_model_config *config);
+
+/* The mask as metadata says it: "KMT", "KMCT", "joint", or "none" without a temporal branch. */
+const char *clv_config_mask_name(const struct clv_model_config *config);
 
 #endif

@@ -35,7 +35,9 @@ static double window_macs(const struct clv_model_config *config)
     /* Keys of one token of each frame, summed over the frames (claver.md 1.2). */
     double keys = 0;
     for (int t = 0; t < config->frame_count; t++)
-        keys += 1 + (config->mask == CLV_MASK_KMCT ? t : frames - 1) * tokens;
+        keys += config->mask == CLV_MASK_NONE
+                    ? frames * tokens
+                    : 1 + (config->mask == CLV_MASK_KMCT ? t : frames - 1) * tokens;
     return blocks_macs(&config->temporal, frames * tokens, tokens * keys, frames, keys) +
            frames * config->vision.width * config->embed_dim;
 }
@@ -89,9 +91,7 @@ int clv_model_facts(struct clv_model_facts *out, const struct clv_model *model)
     if (status == CLV_OK) {
         count_params(out, &params);
         out->dtype = dtype_text(&params, model->weights);
-        out->mask = config->mask == CLV_MASK_KMT    ? "KMT"
-                    : config->mask == CLV_MASK_KMCT ? "KMCT"
-                                                    : "none";
+        out->mask = clv_config_mask_name(config);
         out->resize = config->resize == CLV_RESIZE_BILINEAR_256 ? "bilinear" : "bicubic";
         out->activation = config->activation == CLV_ACTIVATION_GELU ? "gelu" : "quick_gelu";
         out->tokenizer_size = model->tokenizer ? clv_tokenizer_size(model->tokenizer) : 0;

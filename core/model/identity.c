@@ -30,9 +30,7 @@ static void add_number(struct clv_digest *digest, float value)
 
 static void add_config(struct clv_digest *digest, const struct clv_model_config *config)
 {
-    add_text(digest, config->mask == CLV_MASK_KMT    ? "KMT"
-                     : config->mask == CLV_MASK_KMCT ? "KMCT"
-                                                     : "none");
+    add_text(digest, clv_config_mask_name(config));
     add_text(digest, config->resize == CLV_RESIZE_BILINEAR_256 ? "bilinear" : "bicubic");
     add_text(digest, config->activation == CLV_ACTIVATION_GELU ? "gelu" : "quick_gelu");
     for (int i = 0; i < 3; i++) {

@@ -207,13 +207,10 @@ int clv_import_hints(struct clv_import_settings *out, const struct clv_checkpoin
 void clv_import_metadata(struct clv_import_settings *out, const struct clv_model_config *config,
                          const struct clv_import_settings *hints, enum clv_layout_kind kind)
 {
-    const char *mask = config->mask == CLV_MASK_KMT    ? "KMT"
-                       : config->mask == CLV_MASK_KMCT ? "KMCT"
-                                                       : "none";
     out->count = 0;
     put(out, "format", "pt"); /* what other readers of safetensors ask for */
     put(out, "layout", "%s", clv_layout_name(kind));
-    put(out, "mask", "%s", mask);
+    put(out, "mask", "%s", clv_config_mask_name(config));
     if (config->temporal.width || get(hints, "T"))
         put(out, "T", "%d", config->frame_count);
     put(out, "patch", "%d", config->patch_side);

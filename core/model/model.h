@@ -51,7 +51,7 @@ struct clv_model_facts {
     int ignored_tensor_count;         /* in the file, but no part of the model */
     int64_t file_bytes;               /* 0: the placeholder, which is no file */
     const char *dtype;                /* "f32", "f16", "bf16", "f64" or "mixed" */
-    const char *mask;                 /* "KMT", "KMCT" or "none" */
+    const char *mask;                 /* "KMT", "KMCT", "joint" or "none" */
     const char *resize;               /* as in the metadata: "bicubic" or "bilinear" */
     const char *activation;           /* as in the metadata: "quick_gelu" or "gelu" */
     int tokenizer_size;               /* ids; 0 where no vocabulary was found */

@@ -185,8 +185,7 @@ static size_t list_metadata(struct clv_weight_metadata out[METADATA_MAX], char t
     out[count++] = (struct clv_weight_metadata){"patch", text[1]};
     out[count++] = (struct clv_weight_metadata){"resolution", text[2]};
     if (config->temporal.width)
-        out[count++] =
-            (struct clv_weight_metadata){"mask", config->mask == CLV_MASK_KMCT ? "KMCT" : "KMT"};
+        out[count++] = (struct clv_weight_metadata){"mask", clv_config_mask_name(config)};
     if (config->activation == CLV_ACTIVATION_GELU)
         out[count++] = (struct clv_weight_metadata){"activation", "gelu"};
     if (config->vision.head_count != usual_heads(config->vision.width))

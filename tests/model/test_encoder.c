@@ -58,6 +58,7 @@ static const struct shape shapes[] = {
      1024},
     {"heads of 16", 2, 8, 3, 64, 2, 1, 64, 2, 4, CLV_MASK_KMT, CLV_F32, false, false, true, 0},
     {"heads of 8", 2, 8, 3, 32, 2, 1, 32, 2, 4, CLV_MASK_KMCT, CLV_F32, false, false, false, 0},
+    {"joint", 3, 8, 2, 64, 2, 2, 64, 1, 0, CLV_MASK_NONE, CLV_F32, false, false, false, 0},
 };
 #define SHAPE_COUNT (sizeof shapes / sizeof shapes[0])
 

@@ -63,7 +63,7 @@ static void shapes_give_the_config(void)
     } cases[] = {
         {"vit-b-32", 8, CLV_MASK_KMT, false}, {"vit-b-16", 32, CLV_MASK_KMCT, false},
         {"vit-l-14", 1, CLV_MASK_KMT, false}, {"vit-b-32", 8, CLV_MASK_NONE, true},
-        {"tiny", 3, CLV_MASK_KMCT, false},
+        {"tiny", 3, CLV_MASK_KMCT, false},    {"tiny", 3, CLV_MASK_NONE, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct clv_model_config want, got;
@@ -304,7 +304,6 @@ static void ranges_are_checked(void)
         AT(text.layer_count, 300),
         AT(temporal.width, 64),
         AT(temporal.head_count, 0),
-        AT(mask, CLV_MASK_NONE),
         AT(mask, CLV_MASK_CAUSAL),
     };
     struct clv_model_config config = tiny(false);
@@ -316,6 +315,14 @@ static void ranges_are_checked(void)
         if (status != CLV_EINVAL)
             t_fail(__FILE__, __LINE__, "case %zu: status %d", i, status);
     }
+    /* A mask needs a temporal branch; a branch needs no mask: joint attention. */
+    config.mask = CLV_MASK_NONE;
+    CHECK_OK(clv_config_check(&config));
+    CHECK_STRING(clv_config_mask_name(&config), "joint");
+    config = tiny(true);
+    CHECK_STRING(clv_config_mask_name(&config), "none");
+    config.mask = CLV_MASK_KMT;
+    CHECK_ERROR(clv_config_check(&config), CLV_EINVAL, "the mask does not fit");
 }
 
 int main(void)
