@@ -4,11 +4,13 @@
 #include "core/file.h"
 #include "core/image.h"
 #include "core/json.h"
+#include "core/model/import.h"
 #include "core/model/pixels.h"
 #include "core/model/tokenizer.h"
 #include "core/model/weights.h"
 #include "core/queue.h"
 #include "tests/fault/fault.h"
+#include "tests/model/random_model.h"
 #include "tests/t.h"
 
 #include <stdio.h>
@@ -180,6 +182,82 @@ static void every_vocabulary_reports_want_of_memory(void)
                                         .payload = (void *)(uintptr_t)forms[i]});
 }
 
+/* ---- imports ---- */
+
+static const char *import_folder, *import_in, *import_out;
+
+/* A checkpoint with a prefix and a vocabulary beside it, imported into the cache or into a file. */
+static int import_model(void *payload)
+{
+    char *file = NULL;
+    if (!payload)
+        return clv_import(import_in, import_out, NULL, NULL);
+    int status = clv_import_cached(&file, import_in, NULL, NULL);
+    CHECK((file != NULL) == (status == CLV_OK));
+    free(file);
+    return status;
+}
+
+static int forget_import(void *payload)
+{
+    (void)payload;
+    (void)unlink(import_out);
+    return clv_file_exists(import_out) ? CLV_ERR : CLV_OK;
+}
+
+/* What is there is whole, and nothing else is. */
+static void check_import(void *payload, int status)
+{
+    struct clv_weights *weights = NULL;
+    CHECK(status == CLV_OK || status == CLV_ENOMEM || status == CLV_EIO);
+    if (!payload && status != CLV_OK)
+        CHECK(!clv_file_exists(import_out));
+    if (!payload && status == CLV_OK) {
+        REQUIRE_OK(clv_weights_open(&weights, import_out));
+        CHECK(clv_weights_metadata(weights, "activation") != NULL);
+    }
+    clv_weights_close(weights);
+}
+
+static void an_import_is_whole_or_not_there(void)
+{
+    struct clv_model_config config;
+    struct clv_weights *weights = NULL;
+    struct clv_weight_entry entries[100];
+    char names[100][128];
+    import_folder = t_directory();
+    import_in = t_path(import_folder, "in.safetensors");
+    import_out = t_path(import_folder, "out.safetensors");
+    setenv("XDG_CACHE_HOME", import_folder, 1);
+    setenv("XDG_DATA_HOME", import_folder, 1);
+    REQUIRE(random_model_arch(&config, "tiny", 2, CLV_MASK_KMT, true));
+    config.vocabulary_size = 515;
+    const char *plain = t_path(import_folder, "plain.safetensors");
+    REQUIRE_OK(random_model_write(plain, &config, &(struct random_model_options){.seed = 1}));
+    REQUIRE_OK(clv_weights_open(&weights, plain));
+    size_t count = clv_weights_count(weights);
+    REQUIRE(count <= 100);
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = *clv_weights_at(weights, i);
+        snprintf(names[i], sizeof names[i], "model.%.100s", entries[i].name);
+        entries[i].name = names[i];
+    }
+    REQUIRE_OK(clv_weights_save(import_in, entries, count, NULL, 0));
+    clv_weights_close(weights);
+    REQUIRE_OK(clv_file_replace(t_path(import_folder, "bpe_simple_vocab_16e6.txt"),
+                                "#version\na b\n", 13));
+    static const int kinds[] = {FAULT_MEMORY, FAULT_FILES};
+    for (int i = 0; i < 2; i++)
+        for (int cached = 0; cached < 2; cached++)
+            fault_each(&(struct fault_case){.name = "import",
+                                            .kinds = kinds[i],
+                                            .prepare = forget_import,
+                                            .operate = import_model,
+                                            .check = check_import,
+                                            .payload = cached ? &import_folder : NULL,
+                                            .every = 40});
+}
+
 /* ---- the rest of what models are fed with ---- */
 
 static int make_square(void *payload)
@@ -246,6 +324,7 @@ int main(void)
     T_RUN(saved_weights_are_the_old_or_the_new);
     T_RUN(opening_weights_reports_want_of_memory);
     T_RUN(every_vocabulary_reports_want_of_memory);
+    T_RUN(an_import_is_whole_or_not_there);
     T_RUN(pictures_report_want_of_memory);
     T_RUN(containers_report_want_of_memory);
     return t_end();
