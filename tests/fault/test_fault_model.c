@@ -198,11 +198,12 @@ static int import_model(void *payload)
     return status;
 }
 
+/* `payload`: NULL for a file, else where the cache's file is. */
 static int forget_import(void *payload)
 {
-    (void)payload;
-    (void)unlink(import_out);
-    return clv_file_exists(import_out) ? CLV_ERR : CLV_OK;
+    const char *path = payload ? payload : import_out;
+    (void)unlink(path);
+    return clv_file_exists(path) ? CLV_ERR : CLV_OK;
 }
 
 /* What is there is whole, and nothing else is. */
@@ -247,6 +248,8 @@ static void an_import_is_whole_or_not_there(void)
     REQUIRE_OK(clv_file_replace(t_path(import_folder, "bpe_simple_vocab_16e6.txt"),
                                 "#version\na b\n", 13));
     static const int kinds[] = {FAULT_MEMORY, FAULT_FILES};
+    char *in_cache = NULL;
+    REQUIRE_OK(clv_import_cached(&in_cache, import_in, NULL, NULL));
     for (int i = 0; i < 2; i++)
         for (int cached = 0; cached < 2; cached++)
             fault_each(&(struct fault_case){.name = "import",
@@ -254,8 +257,9 @@ static void an_import_is_whole_or_not_there(void)
                                             .prepare = forget_import,
                                             .operate = import_model,
                                             .check = check_import,
-                                            .payload = cached ? &import_folder : NULL,
+                                            .payload = cached ? in_cache : NULL,
                                             .every = 40});
+    free(in_cache);
 }
 
 /* ---- the rest of what models are fed with ---- */
