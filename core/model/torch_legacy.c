@@ -73,7 +73,7 @@ static int compare_key(const void *key, const void *element)
     return order ? order : (a->size_bytes > b->size_bytes) - (a->size_bytes < b->size_bytes);
 }
 
-/* Storages that no tensor uses have no known element size, so they must be the last. */
+/* A storage says how many elements it has, not their size: that is known from its tensors. */
 static int place_storage(struct clv_torch *torch, const struct clv_pickle_value *key, size_t *at,
                          const size_t *element_sizes)
 {

@@ -37,6 +37,16 @@ int clv_torch_grow(void *array, size_t *capacity, size_t count, size_t size_byte
     return CLV_OK;
 }
 
+/* Counts work against the bound, so that shared objects cannot make it explode. */
+static int spend(struct walk *w, size_t count)
+{
+    if (count > w->visits_left)
+        return clv_fail(CLV_ECORRUPT, "'%s' repeats the same objects too many times",
+                        w->torch->path);
+    w->visits_left -= count;
+    return CLV_OK;
+}
+
 static const char *path_of(const struct walk *w)
 {
     return w->path.size_bytes ? w->path.data : "";
@@ -122,9 +132,11 @@ static int add_scalar(struct walk *w, const struct clv_pickle_value *value)
     }
 }
 
-/* UTF-8 without NULs, as names in every format claverdb writes must be. */
+/* UTF-8 of some length without NULs, as names in every format claverdb writes must be. */
 static bool is_name(const struct clv_pickle_text *text)
 {
+    if (text->size_bytes > PATH_BYTES_MAX)
+        return false;
     for (size_t at = 0; at < text->size_bytes;) {
         uint32_t code_point;
         size_t taken = clv_unicode_decode(&code_point, text->data + at, text->size_bytes - at);
@@ -142,6 +154,9 @@ static int visit_under(struct walk *w, const struct clv_pickle_value *key,
     char digits[32];
     struct clv_pickle_text text = {digits, 0};
     size_t kept = w->path.size_bytes;
+    int status = spend(w, 1);
+    if (status != CLV_OK)
+        return status;
     if (key->kind == CLV_PICKLE_INTEGER)
         text.size_bytes = (size_t)snprintf(digits, sizeof digits, "%" PRId64, key->integer);
     else if ((key->kind == CLV_PICKLE_TEXT || key->kind == CLV_PICKLE_BYTES) && is_name(&key->text))
@@ -155,7 +170,7 @@ static int visit_under(struct walk *w, const struct clv_pickle_value *key,
     clv_bytes_add(&w->path, text.data, text.size_bytes);
     if (w->path.status != CLV_OK)
         return w->path.status;
-    int status = visit(w, value);
+    status = visit(w, value);
     w->path.size_bytes = kept;
     w->path.data[kept] = '\0';
     return status;
@@ -204,13 +219,17 @@ static const struct clv_pickle_value *dict_of(const struct clv_pickle_value *val
     return value && value->kind == CLV_PICKLE_DICT ? value : NULL;
 }
 
-/* Whether `name` is in set([…]). */
-static bool is_member(const struct clv_pickle_value *set, const struct clv_pickle_value *name)
+/* The items of set([…]); NULL where it is no set. */
+static const struct clv_pickle_value *set_of(const struct clv_pickle_value *set)
 {
     if (set && set->kind == CLV_PICKLE_RECORD)
         set = set->record->list ? set->record->list : clv_pickle_item(set->record->arguments, 0);
-    if (!set || (set->kind != CLV_PICKLE_LIST && set->kind != CLV_PICKLE_SET) ||
-        name->kind != CLV_PICKLE_TEXT)
+    return set && (set->kind == CLV_PICKLE_LIST || set->kind == CLV_PICKLE_SET) ? set : NULL;
+}
+
+static bool is_member(const struct clv_pickle_value *set, const struct clv_pickle_value *name)
+{
+    if (!set || name->kind != CLV_PICKLE_TEXT)
         return false;
     for (size_t i = 0; i < set->items.count; i++) {
         const struct clv_pickle_value *one = set->items.at[i];
@@ -226,10 +245,13 @@ static int visit_module(struct walk *w, const struct clv_pickle_value *state)
 {
     int status = visit_dict(w, dict_of(clv_pickle_get(state, "_parameters")));
     const struct clv_pickle_value *buffers = dict_of(clv_pickle_get(state, "_buffers"));
-    const struct clv_pickle_value *passing = clv_pickle_get(state, "_non_persistent_buffers_set");
-    for (size_t i = 0; buffers && i + 1 < buffers->items.count && status == CLV_OK; i += 2)
-        if (!is_member(passing, buffers->items.at[i]))
+    const struct clv_pickle_value *passing =
+        set_of(clv_pickle_get(state, "_non_persistent_buffers_set"));
+    for (size_t i = 0; buffers && i + 1 < buffers->items.count && status == CLV_OK; i += 2) {
+        status = spend(w, 1 + (passing ? passing->items.count / 64 : 0));
+        if (status == CLV_OK && !is_member(passing, buffers->items.at[i]))
             status = visit_under(w, buffers->items.at[i], buffers->items.at[i + 1]);
+    }
     if (status == CLV_OK)
         status = visit_dict(w, dict_of(clv_pickle_get(state, "_modules")));
     for (size_t i = 0; i + 1 < state->items.count && status == CLV_OK; i += 2) {
@@ -260,6 +282,9 @@ static int visit_record(struct walk *w, const struct clv_pickle_record *record)
         state = state->items.at[0];
     if (!state || state->kind != CLV_PICKLE_DICT)
         return CLV_OK;
+    int status = spend(w, state->items.count);
+    if (status != CLV_OK)
+        return status;
     if (clv_pickle_get(state, "_parameters") && clv_pickle_get(state, "_modules"))
         return visit_module(w, state);
     return visit_dict(w, state);
@@ -276,10 +301,6 @@ static int visit_container(struct walk *w, struct clv_pickle_value *value)
 
 static int visit(struct walk *w, struct clv_pickle_value *value)
 {
-    if (w->visits_left == 0)
-        return clv_fail(CLV_ECORRUPT, "'%s' repeats the same objects too many times",
-                        w->torch->path);
-    w->visits_left--;
     switch (value->kind) {
     case CLV_PICKLE_TUPLE:
     case CLV_PICKLE_LIST:

@@ -8,7 +8,7 @@
 static void number(struct clv_bytes *out, uint64_t value, int size)
 {
     for (int i = 0; i < size; i++) {
-        char byte = (char)(value >> 8 * i & 0xff);
+        char byte = (char)(i < 8 ? value >> 8 * i & 0xff : 0);
         clv_bytes_add(out, &byte, 1);
     }
 }

@@ -340,6 +340,17 @@ static void deep_and_wide(void)
     clv_bytes_text(&pickle, ".");
     CHECK_ERROR(open_text(&checkpoint, pickle.data, pickle.size_bytes), CLV_ECORRUPT,
                 "repeats the same objects");
+    /* One large state without names, shared by many objects. */
+    clv_bytes_clear(&pickle);
+    clv_bytes_text(&pickle, "}(");
+    for (int i = 0; i < 20000; i++)
+        clv_bytes_text(&pickle, "]N");
+    clv_bytes_text(&pickle, "up1\n0](");
+    for (int i = 0; i < 20000; i++)
+        clv_bytes_text(&pickle, "ca\nb\n)Rg1\nb");
+    clv_bytes_text(&pickle, "e.");
+    CHECK_ERROR(open_text(&checkpoint, pickle.data, pickle.size_bytes), CLV_ECORRUPT,
+                "repeats the same objects");
     clv_bytes_release(&pickle);
 }
 
