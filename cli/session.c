@@ -89,4 +89,5 @@ void clv_session_release(struct clv_session *session)
     clv_device_close(session->device);
     clv_store_close(session->store);
     free(session->directory);
+    free(session->model_name);
 }
