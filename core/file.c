@@ -44,6 +44,15 @@ void clv_map_release(struct clv_map *map)
     *map = (struct clv_map){0};
 }
 
+void clv_map_forget(const void *data, size_t size_bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + size_bytes) / page * page;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* The directory part of `path` ("." where there is none); the caller frees. */
 static char *directory_of(const char *path)
 {

@@ -16,6 +16,9 @@ struct clv_map {
 /* CLV_ENOTFOUND, CLV_EIO, or CLV_EINVAL where `path` is no regular file. */
 int clv_map_open(struct clv_map *out, const char *path);
 void clv_map_release(struct clv_map *map);
+/* Lets the kernel take back the whole pages of a part of a map that was read and is not needed
+ * soon; it can be read again. */
+void clv_map_forget(const void *data, size_t size_bytes);
 
 /* Writes a file piece by piece to a temporary name beside `path` and puts it in place atomically.
  * clv_replace_commit() syncs file and directory; a kill at any instant leaves the old file or the

@@ -352,8 +352,10 @@ int clv_checkpoint_read(struct clv_checkpoint *checkpoint, size_t index, void *o
     if (checkpoint->torch)
         return clv_torch_read(checkpoint->torch, entry->index, out);
     const struct clv_weight_entry *weights = clv_weights_at(checkpoint->weights, entry->index);
-    if (weights->size_bytes)
+    if (weights->size_bytes) {
         memcpy(out, weights->data, weights->size_bytes);
+        clv_map_forget(weights->data, weights->size_bytes);
+    }
     return CLV_OK;
 }
 

@@ -176,6 +176,7 @@ int clv_torch_fetch(struct clv_torch *torch, const struct clv_torch_tensor *tens
     const struct clv_torch_storage *storage = &torch->storages[tensor->storage];
     if (storage->data) {
         memcpy(out, storage->data + offset_bytes, size_bytes);
+        clv_map_forget(storage->data + offset_bytes, size_bytes);
         return CLV_OK;
     }
     if (offset_bytes == 0 && size_bytes == storage->size_bytes)

@@ -16,6 +16,8 @@ static void check_content(const char *path, const char *want)
     CHECK_INT(map.size_bytes, strlen(want));
     CHECK(map.size_bytes == strlen(want) &&
           (map.size_bytes == 0 || memcmp(map.data, want, map.size_bytes) == 0));
+    clv_map_forget(map.data, map.size_bytes);
+    CHECK(map.size_bytes == 0 || memcmp(map.data, want, map.size_bytes) == 0);
     clv_map_release(&map);
 }
 
@@ -207,6 +209,23 @@ static void data_home_follows_the_environment(void)
     restore_variable("XDG_DATA_HOME", data);
 }
 
+static void forgotten_pages_come_back(void)
+{
+    enum { SIZE = 100000 };
+    static unsigned char data[SIZE];
+    const char *path = t_path(t_directory(), "pages");
+    struct clv_map map;
+    for (int i = 0; i < SIZE; i++)
+        data[i] = (unsigned char)(i * 31 >> 3);
+    REQUIRE_OK(clv_file_replace(path, data, SIZE));
+    REQUIRE_OK(clv_map_open(&map, path));
+    clv_map_forget(map.data + 5, SIZE - 5);
+    CHECK(memcmp(map.data, data, SIZE) == 0);
+    clv_map_forget(map.data + 5, 10); /* less than a page */
+    CHECK(memcmp(map.data, data, SIZE) == 0);
+    clv_map_release(&map);
+}
+
 int main(void)
 {
     T_RUN(maps_hold_the_file);
@@ -218,5 +237,6 @@ int main(void)
     T_RUN(facts_are_the_files);
     T_RUN(paths_are_put_together);
     T_RUN(data_home_follows_the_environment);
+    T_RUN(forgotten_pages_come_back);
     return t_end();
 }
