@@ -282,7 +282,7 @@ int clv_layout_find(struct clv_layout *out, const struct clv_checkpoint *checkpo
     const struct candidate *text = choose(&all, false, vision);
     if (!vision && !text)
         return clv_fail(CLV_EUNSUPPORTED,
-                        "'%s' holds no CLIP: none of its %zu tensors is named as in a picture or "
+                        "'%s' holds no CLIP: none of its tensors (%zu) is named as in a picture or "
                         "text tower of one (visual.conv1.weight, "
                         "vision_model.embeddings.patch_embedding.weight)",
                         clv_checkpoint_path(checkpoint), clv_checkpoint_count(checkpoint));
