@@ -88,6 +88,7 @@ void clv_session_release(struct clv_session *session)
     clv_session_free_models(session);
     clv_device_close(session->device);
     clv_store_close(session->store);
+    free(session->model_name);
     free(session->directory);
     free(session->model_name);
 }

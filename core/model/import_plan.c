@@ -347,11 +347,12 @@ static int make(struct planning *planning, const struct clv_weight_metadata *hin
              (planning->findings.count == 0 && planning->findings.status == CLV_OK))
         return inferred;
     if (status == CLV_OK)
-        status = clv_findings_fail(
-            &planning->findings, CLV_ECORRUPT, clv_checkpoint_path(plan->checkpoint),
-            plan->layout->lacks_token_table && !plan->base
-                ? "name the CLIP it was tuned from (--base), which has the token table"
-                : NULL);
+        status = clv_findings_fail(&planning->findings, CLV_ECORRUPT,
+                                   clv_checkpoint_path(plan->checkpoint),
+                                   plan->layout->lacks_token_table && !plan->base
+                                       ? "name the CLIP it was tuned from, which has the token "
+                                         "table (claverdb model import --base)"
+                                       : NULL);
     return status == CLV_OK ? notes->status : status;
 }
 
