@@ -1,0 +1,53 @@
+/* Training pixels: crop, mirror and colour of claver.md 2.2, from the frames of a clip to what the
+ * encoder takes. What is done is drawn first, once for a clip, and then applied to its frames. */
+#ifndef CLV_CORE_MODEL_AUGMENT_H
+#define CLV_CORE_MODEL_AUGMENT_H
+
+#include "core/image.h"
+#include "core/model/config.h"
+#include "core/model/random.h"
+
+#include <stdbool.h>
+
+/* Probabilities and strengths; all zero: the centre of every frame, unchanged. */
+struct clv_augment_options {
+    bool crops;   /* MultiScaleCrop: sides of 1, .875, .75, .66 of the short one, at the
+                   * corners or the middle; else the centre square */
+    float flip;   /* probability */
+    float jitter; /* probability, drawn once a clip */
+    float brightness, contrast, saturation, hue;
+    bool is_jitter_per_clip; /* one set of factors for all frames of a clip, where the published
+                              * recipe draws them for every frame anew */
+    float grayscale;         /* probability, drawn once a clip */
+};
+
+/* The published recipe: flip .5, jitter .8 (.4, .4, .2, .1, anew for every frame), grayscale .2. */
+extern const struct clv_augment_options clv_augment_defaults;
+
+/* CLV_EINVAL where a probability is outside of 0..1 or a strength makes no sense. */
+int clv_augment_check(const struct clv_augment_options *options);
+
+/* Whether a class name or sentence says left or right as a word of its own: "turn left", "LeftTurn"
+ * and "left-handed" do, "leftover", "bright" and "copyright" do not. */
+bool clv_augment_name_has_side(const char *name);
+
+/* Scratch memory for clips of one model; for one thread at a time. */
+struct clv_augment;
+
+/* Takes R and the pixels' statistics from `config`, which need not stay. */
+int clv_augment_create(struct clv_augment **out, const struct clv_model_config *config,
+                       const struct clv_augment_options *options);
+void clv_augment_free(struct clv_augment *augment);
+
+/* Training pixels of a clip: out [T, 3, R, R], normalised. The frames may differ in size; each is
+ * cut as its own size asks, at the same place. Everything drawn comes from `random`. CLV_EINVAL
+ * where a frame has no pixels. */
+int clv_augment_clip(struct clv_augment *augment, float *out, const struct clv_image *frames,
+                     int frame_count, bool may_flip, struct clv_random *random);
+
+/* Test pixels of a clip, deterministic: the model's own rule (crop 0 of 1), or with `crop_count` 3
+ * the left, right and middle square of frames whose short side is R (claver.md 2.2). */
+int clv_augment_view(struct clv_augment *augment, float *out, const struct clv_image *frames,
+                     int frame_count, int crop, int crop_count);
+
+#endif
