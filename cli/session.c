@@ -90,5 +90,4 @@ void clv_session_release(struct clv_session *session)
     clv_store_close(session->store);
     free(session->model_name);
     free(session->directory);
-    free(session->model_name);
 }
