@@ -40,8 +40,8 @@ struct clv_model_config {
     enum clv_resize resize;
 };
 
-/* Infers everything from `weights`. Metadata keys read, all optional: "mask" (KMT, KMCT, joint), "T",
- * "patch", "resolution", "pixel_mean", "pixel_std" (three numbers, commas), "resize" (bicubic,
+/* Infers everything from `weights`. Metadata keys read, all optional: "mask" (KMT, KMCT, joint),
+ * "T", "patch", "resolution", "pixel_mean", "pixel_std" (three numbers, commas), "resize" (bicubic,
  * bilinear), "activation" (quick_gelu, gelu), "vision_heads", "text_heads". Without them: KMT,
  * ImageNet pixels and bilinear where there is a temporal branch, CLIP's pixels and bicubic where
  * there is none. Heads are width / 64, one head where the width is below 64. CLV_ECORRUPT naming

@@ -26,6 +26,10 @@ for model in "$golden"/*.safetensors; do
     out_has "compare_strict_${name}_says" ' DIFFERS$'
     expect "compare_json_$name" 0 "$CLAVERDB" model compare --json "$model" "${model%.safetensors}.expect.safetensors"
     json "compare_json_${name}_sums" '.[-1]|"\(.type) \(.within) \(.compared > 3)"' 'summary true true'
+    expect "train_$name" 0 "$CLAVERDB" model compare --train "$model" "${model%.safetensors}.expect.safetensors"
+    out_has "train_${name}_says" 'tensors compared, 6 not; .*, within the tolerance of 0.001'
+    out_has "train_${name}_lists" '^step.logit_scale +[0-9.e+-]+ +[0-9.e+-]+ +ok$'
+    expect "train_strict_$name" 1 "$CLAVERDB" model compare --train "$model" "${model%.safetensors}.expect.safetensors" --tolerance 0
     last=$model
 done
 
