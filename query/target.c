@@ -5,8 +5,8 @@
 #include "core/bytes.h"
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/model/prompts.h"
 #include "query/like.h"
-#include "query/prompts.h"
 #include "query/vector.h"
 
 #include <stdbool.h>

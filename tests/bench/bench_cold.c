@@ -8,8 +8,8 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/model/model.h"
+#include "core/model/prompts.h"
 #include "core/model/weights.h"
-#include "query/prompts.h"
 #include "storage/store.h"
 #include "tests/bench/bench.h"
 

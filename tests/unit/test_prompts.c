@@ -1,6 +1,6 @@
 /* The templates as published, and filling them. */
 #include "core/error.h"
-#include "query/prompts.h"
+#include "core/model/prompts.h"
 #include "tests/t.h"
 
 #include <string.h>

@@ -6,9 +6,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/media/writer.h"
+#include "core/model/prompts.h"
 #include "indexer/ingest.h"
 #include "query/like.h"
-#include "query/prompts.h"
 #include "query/target.h"
 
 #include "tests/t.h"

@@ -1,6 +1,7 @@
-/* From what a person types to the sentences the text branch is given (claver.md 3). */
-#ifndef CLV_QUERY_PROMPTS_H
-#define CLV_QUERY_PROMPTS_H
+/* From what an action is called, or a person types, to the sentences the text branch is given
+ * (claver.md 3). */
+#ifndef CLV_CORE_MODEL_PROMPTS_H
+#define CLV_CORE_MODEL_PROMPTS_H
 
 #include "core/bytes.h"
 

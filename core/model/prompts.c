@@ -1,5 +1,5 @@
 /* The plain templates, spelled as published ("a example" too). */
-#include "query/prompts.h"
+#include "core/model/prompts.h"
 
 #include "core/error.h"
 #include "core/unicode.h"
