@@ -7,22 +7,17 @@
 
 #include <assert.h>
 
-static bool is_like(struct clv_tensor t, struct clv_tensor other)
-{
-    return clv_is_shaped(t, other.rows, other.cols);
-}
-
 void clv_activate(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                   enum clv_activation activation)
 {
-    assert(clv_is_tensor(x) && is_like(out, x));
+    assert(clv_is_tensor(x) && clv_is_like(out, x));
     device->ops->activate(device, out, x, activation);
 }
 
 void clv_activate_backward(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dy,
                            struct clv_tensor x, enum clv_activation activation)
 {
-    assert(clv_is_tensor(x) && is_like(dx, x) && is_like(dy, x));
+    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x));
     device->ops->activate_backward(device, dx, dy, x, activation);
 }
 
@@ -30,12 +25,10 @@ static void linear_backward(struct clv_device *device, struct clv_tensor dx, boo
                             struct clv_tensor dweight, float *dbias, struct clv_tensor dy,
                             struct clv_tensor x, const struct clv_weight *weight)
 {
-    bool is_out_in = weight->layout == CLV_WEIGHT_OUT_IN;
     assert(clv_is_shaped(dy, dy.rows, weight->out_cols));
     assert(clv_is_absent_or(dx, dy.rows, weight->in_cols));
     assert(!dweight.data || clv_is_shaped(x, dy.rows, weight->in_cols));
-    assert(clv_is_absent_or(dweight, is_out_in ? weight->out_cols : weight->in_cols,
-                            is_out_in ? weight->in_cols : weight->out_cols));
+    assert(!dweight.data || clv_is_weight_of(dweight, weight));
     assert(!dx.data || (dx.data != dy.data && dx.data != x.data));
     if (dy.rows > 0)
         device->ops->linear_backward(device, dx, add, dweight, dbias, dy, x, weight);
@@ -59,7 +52,7 @@ void clv_layer_norm_backward(struct clv_device *device, struct clv_tensor dx, fl
                              float *dbias, struct clv_tensor dy, struct clv_tensor x,
                              const float *weight)
 {
-    assert(clv_is_tensor(x) && is_like(dx, x) && is_like(dy, x) && weight);
+    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x) && weight);
     assert(dx.data != x.data);
     device->ops->layer_norm_backward(device, dx, false, dweight, dbias, dy, x, weight);
 }
@@ -68,7 +61,7 @@ void clv_layer_norm_backward_add(struct clv_device *device, struct clv_tensor dx
                                  float *dbias, struct clv_tensor dy, struct clv_tensor x,
                                  const float *weight)
 {
-    assert(clv_is_tensor(x) && is_like(dx, x) && is_like(dy, x) && weight);
+    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x) && weight);
     assert(dx.data != x.data && dx.data != dy.data);
     device->ops->layer_norm_backward(device, dx, true, dweight, dbias, dy, x, weight);
 }
@@ -78,8 +71,9 @@ void clv_attention_backward(struct clv_device *device, struct clv_tensor dq, str
                             struct clv_tensor q, struct clv_tensor k, struct clv_tensor v,
                             const struct clv_attention *attention)
 {
-    assert(clv_is_tensor(q) && is_like(dq, q) && is_like(out, q) && is_like(dout, q));
-    assert(clv_is_shaped(k, k.rows, q.cols) && is_like(v, k) && is_like(dk, k) && is_like(dv, k));
+    assert(clv_is_tensor(q) && clv_is_like(dq, q) && clv_is_like(out, q) && clv_is_like(dout, q));
+    assert(clv_is_shaped(k, k.rows, q.cols) && clv_is_like(v, k) && clv_is_like(dk, k) &&
+           clv_is_like(dv, k));
     assert(attention->head_count > 0 && q.cols % attention->head_count == 0 && attention->stats);
     assert(clv_is_attention(attention, q.rows, k.rows));
     assert(dq.data != dk.data && dq.data != dv.data && dk.data != dv.data);
@@ -136,7 +130,7 @@ void clv_scatter_rows_add(struct clv_device *device, struct clv_tensor dx, struc
 void clv_unit_mean_backward(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dout,
                             struct clv_tensor x, int frame_count)
 {
-    assert(frame_count > 0 && clv_is_tensor(x) && x.rows % frame_count == 0 && is_like(dx, x));
+    assert(frame_count > 0 && clv_is_tensor(x) && x.rows % frame_count == 0 && clv_is_like(dx, x));
     assert(clv_is_shaped(dout, x.rows / frame_count, x.cols) && dx.data != dout.data);
     device->ops->unit_mean_backward(device, dx, dout, x, frame_count);
 }
@@ -170,21 +164,21 @@ void clv_fill(struct clv_device *device, struct clv_tensor x, float value)
 
 void clv_scale(struct clv_device *device, struct clv_tensor out, struct clv_tensor x, float factor)
 {
-    assert(clv_is_tensor(x) && is_like(out, x));
+    assert(clv_is_tensor(x) && clv_is_like(out, x));
     device->ops->scale_rows(device, out, false, x, &factor, NULL, 1);
 }
 
 void clv_add_scaled(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                     float factor)
 {
-    assert(clv_is_tensor(x) && is_like(out, x));
+    assert(clv_is_tensor(x) && clv_is_like(out, x));
     device->ops->scale_rows(device, out, true, x, &factor, NULL, 1);
 }
 
 static void scale_rows(struct clv_device *device, struct clv_tensor out, bool add,
                        struct clv_tensor x, const float *factors, const int32_t *starts, int count)
 {
-    assert(clv_is_tensor(x) && is_like(out, x) && factors && count > 0);
+    assert(clv_is_tensor(x) && clv_is_like(out, x) && factors && count > 0);
     assert(starts ? clv_are_starts(starts, count, x.rows) : x.rows % count == 0);
     device->ops->scale_rows(device, out, add, x, factors, starts, count);
 }
@@ -209,14 +203,15 @@ void clv_sum_squares(struct clv_device *device, double *out, struct clv_tensor x
 
 void clv_dot_add(struct clv_device *device, float *out, struct clv_tensor a, struct clv_tensor b)
 {
-    assert(out && clv_is_tensor(a) && is_like(b, a));
+    assert(out && clv_is_tensor(a) && clv_is_like(b, a));
     device->ops->dot_add(device, out, a, b);
 }
 
 void clv_adamw(struct clv_device *device, struct clv_tensor param, struct clv_tensor m,
                struct clv_tensor v, struct clv_tensor grad, const struct clv_adamw *options)
 {
-    assert(clv_is_tensor(param) && is_like(m, param) && is_like(v, param) && is_like(grad, param));
+    assert(clv_is_tensor(param) && clv_is_like(m, param) && clv_is_like(v, param) &&
+           clv_is_like(grad, param));
     assert(options->step > 0);
     device->ops->adamw(device, param, m, v, grad, options);
 }

@@ -71,12 +71,12 @@ static inline struct norm_row norm_row_means(float *dweight, float *dbias, const
         if (dbias)
             vec_store(dbias + c, vec_add(d, vec_load(dbias + c)));
     }
-    if (part > 0) { /* dy is zero past the row, and so is all that it is multiplied with */
+    if (part > 0) { /* past the row dy is zero, and so is all it is multiplied with */
         vec d = vec_load_part(dy + whole, part);
         vec unit = norm_unit(vec_load_part(x + whole, part), &n);
         vec slope = vec_mul(d, vec_load_part(weight + whole, part));
         sums[0] = vec_add(sums[0], slope);
-        products[0] = vec_fma(slope, vec_part(unit, vec_zero(), part), products[0]);
+        products[0] = vec_fma(slope, unit, products[0]);
         if (dweight)
             vec_store_part(dweight + whole, vec_fma(d, unit, vec_load_part(dweight + whole, part)),
                            part);

@@ -17,6 +17,19 @@ static inline bool clv_is_shaped(struct clv_tensor t, int rows, int cols)
     return clv_is_tensor(t) && t.rows == rows && t.cols == cols;
 }
 
+static inline bool clv_is_like(struct clv_tensor t, struct clv_tensor other)
+{
+    return clv_is_shaped(t, other.rows, other.cols);
+}
+
+/* Of the shape that the weight was prepared from. */
+static inline bool clv_is_weight_of(struct clv_tensor t, const struct clv_weight *weight)
+{
+    bool is_out_in = weight->layout == CLV_WEIGHT_OUT_IN;
+    return clv_is_shaped(t, is_out_in ? weight->out_cols : weight->in_cols,
+                         is_out_in ? weight->in_cols : weight->out_cols);
+}
+
 /* Absent, or of the shape given. */
 static inline bool clv_is_absent_or(struct clv_tensor t, int rows, int cols)
 {
