@@ -143,8 +143,7 @@ static void print_info(const struct clv_model *model, const struct clv_model_fac
            exp((double)config->logit_scale), facts->activation);
     printf("vocabulary  %d tokens, context %d; %s\n", config->vocabulary_size,
            config->context_length,
-           facts->tokenizer_size > 0 ? "its file was found"
-                                     : "its file was not found (name it with --vocab)");
+           facts->tokenizer_size > 0 ? "at hand" : "not found (name its file with --vocab)");
     printf("digest      %s\n", facts->digest_text);
     for (size_t i = 0; i < clv_weights_metadata_count(model->weights); i++) {
         const char *key = NULL;

@@ -89,13 +89,18 @@ static int open_vocabulary(struct clv_model *model, const char *path, const char
         model->tokenizer = NULL;
         return CLV_OK;
     }
+    if (vocabulary_path)
+        return clv_fail(CLV_EINVAL, "the vocabulary '%s' has %d tokens, the model '%s' %d",
+                        vocabulary_path, size, path, model->config.vocabulary_size);
     return clv_fail(CLV_EINVAL, "the vocabulary of '%s' has %d tokens, the model %d", path, size,
                     model->config.vocabulary_size);
 }
 
 /* Opens `path` where it can be used as it is, else its import in the cache. */
-static int open_weights(struct clv_model *model, bool *is_imported_out, const char *path)
+static int open_weights(struct clv_model *model, bool *is_imported_out, const char *path,
+                        const char *vocabulary_path)
 {
+    const struct clv_import_options options = {.vocabulary_path = vocabulary_path};
     bool is_direct = false;
     char *imported = NULL;
     *is_imported_out = false;
@@ -109,7 +114,7 @@ static int open_weights(struct clv_model *model, bool *is_imported_out, const ch
     clv_weights_close(model->weights);
     model->weights = NULL;
     *is_imported_out = true;
-    status = clv_import_cached(&imported, path, NULL, NULL);
+    status = clv_import_cached(&imported, path, &options, NULL);
     if (status == CLV_OK)
         status = clv_weights_open(&model->weights, imported);
     free(imported);
@@ -150,7 +155,7 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     if (!options)
         options = &defaults;
     bool is_imported = false;
-    int status = open_weights(&model, &is_imported, path);
+    int status = open_weights(&model, &is_imported, path, options->vocabulary_path);
     if (status == CLV_OK)
         status = clv_path_absolute(&model.path, path);
     if (status == CLV_OK)
