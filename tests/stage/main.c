@@ -195,9 +195,18 @@ int main(int argc, char **argv)
 {
     struct request request = {.rows = 1, .columns = 8};
     stage_dataset_defaults(&request.set);
-    int letter;
-    while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-        if (letter == '?' || !parse_option(&request, letter, optarg))
-            return usage("that option makes no sense");
+    int letter, which = 0;
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, "", long_options, &which)) != -1) {
+        char why[256];
+        if (letter == '?')
+            snprintf(why, sizeof why, "there is no option '%s', or it lacks its value",
+                     argv[optind - 1]);
+        else if (parse_option(&request, letter, optarg))
+            continue;
+        else
+            snprintf(why, sizeof why, "--%s does not take '%s'", long_options[which].name, optarg);
+        return usage(why);
+    }
     return run(&request, argc - optind, argv + optind);
 }
