@@ -74,6 +74,7 @@ PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core
           core/model/weights.h core/model/checkpoint.h \
           core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \
+          core/model/vocabulary_train.h \
           core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
           indexer/scan.h indexer/ingest.h query/search.h query/export.h
 

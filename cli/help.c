@@ -64,7 +64,7 @@ void clv_help_program(FILE *stream)
                  0, WIDTH, false);
     fprintf(stream, "\n%scommands:%s\n", clv_out_bold(stream), clv_out_reset(stream));
     for (int i = 0; clv_commands[i] != NULL; i++)
-        fprintf(stream, "  %s%-16s%s%s\n", clv_out_bold(stream), clv_commands[i]->name,
+        fprintf(stream, "  %s%-17s%s%s\n", clv_out_bold(stream), clv_commands[i]->name,
                 clv_out_reset(stream), clv_commands[i]->summary);
     print_global_flags(stream);
     fputc('\n', stream);

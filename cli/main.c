@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One a line, so that the order help shows is plain. */
+// clang-format off
 const struct clv_command *const clv_commands[] = {
     &clv_command_index,
     &clv_command_search,
@@ -28,11 +30,13 @@ const struct clv_command *const clv_commands[] = {
     &clv_command_model_list,
     &clv_command_model_pull,
     &clv_command_model_verify,
+    &clv_command_model_vocabulary,
     &clv_command_demo,
     &clv_command_help,
     &clv_command_version,
     NULL,
 };
+// clang-format on
 
 static const char *const whens[] = {"auto", "always", "never", NULL};
 static const char *const modes[] = {"auto", "bar", "plain", "json", "none", NULL};

@@ -1,11 +1,11 @@
-/* Splitting cleaned text by OpenAI's pattern, and merging each word's bytes by rank. */
+/* Merging the bytes of each word of cleaned text by rank. */
 #include "core/model/tokenizer.h"
 
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/model/clean.h"
 #include "core/model/vocabulary.h"
-#include "core/unicode.h"
+#include "core/model/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,45 +128,6 @@ static void merge_word(struct merger *merger, const char *word, int32_t size)
     }
 }
 
-static bool starts_with(const char *text, size_t size, const char *start)
-{
-    size_t start_size = strlen(start);
-    return size >= start_size && memcmp(text, start, start_size) == 0;
-}
-
-enum class { LETTER, NUMBER, SPACE, OTHER };
-
-static enum class class_of(uint32_t code_point) {
-    if (clv_unicode_is_letter(code_point)) return LETTER;
-    if (clv_unicode_is_number(code_point)) return NUMBER;
-    return clv_unicode_is_space(code_point) ? SPACE : OTHER;
-}
-
-/* Bytes of the first word of `text` by OpenAI's pattern
- *   <|startoftext|> | <|endoftext|> | 's | 't | 're | 've | 'm | 'll | 'd | \p{L}+ | \p{N} |
- *   [^\s\p{L}\p{N}]+
- * or of one character of white space, which sets *is_space. */
-static size_t word_size(bool *is_space, const char *text, size_t size)
-{
-    static const char *const fixed[] = {
-        CLV_VOCABULARY_START, CLV_VOCABULARY_END, "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
-    *is_space = false;
-    for (size_t i = 0; (text[0] == '<' || text[0] == '\'') && i < sizeof fixed / sizeof *fixed; i++)
-        if (starts_with(text, size, fixed[i]))
-            return strlen(fixed[i]);
-    uint32_t code_point = 0;
-    size_t taken = clv_unicode_decode(&code_point, text, size);
-    enum class first = class_of(code_point);
-    *is_space = first == SPACE;
-    if (first == SPACE || first == NUMBER)
-        return taken;
-    size_t at = taken;
-    while ((taken = clv_unicode_decode(&code_point, text + at, size - at)) > 0 &&
-           class_of(code_point) == first)
-        at += taken;
-    return at;
-}
-
 /* The ids of a text as they come, up to the room there is. */
 struct sink {
     int32_t *ids;
@@ -186,32 +147,24 @@ static void put(struct sink *sink, int32_t id)
 static void encode_words(struct sink *sink, struct merger *merger, const char *text, size_t size)
 {
     const struct clv_vocabulary *vocabulary = merger->vocabulary;
-    while (size > 0 && !sink->is_cut) {
-        bool is_space;
-        size_t word = word_size(&is_space, text, size);
-        if (word == strlen(CLV_VOCABULARY_START) && starts_with(text, word, CLV_VOCABULARY_START))
+    size_t word;
+    for (; size > 0 && !sink->is_cut; text += word, size -= word) {
+        switch (clv_words_first(&word, text, size)) {
+        case CLV_WORD_START:
             put(sink, vocabulary->start_id);
-        else if (word == strlen(CLV_VOCABULARY_END) && starts_with(text, word, CLV_VOCABULARY_END))
+            break;
+        case CLV_WORD_END:
             put(sink, vocabulary->end_id);
-        else if (!is_space) {
+            break;
+        case CLV_WORD_SPACE:
+            break;
+        case CLV_WORD_TEXT:
             merge_word(merger, text, (int32_t)word);
             for (int32_t at = 0; at >= 0 && !sink->is_cut; at = merger->pieces[at].next)
                 put(sink, merger->pieces[at].id);
+            break;
         }
-        text += word;
-        size -= word;
     }
-}
-
-/* The largest size up to TEXT_BYTES_MAX that does not split a character. */
-static size_t bounded(const char *text, size_t size)
-{
-    if (size <= TEXT_BYTES_MAX)
-        return size;
-    size = TEXT_BYTES_MAX;
-    for (int i = 0; i < 3 && ((unsigned char)text[size] & 0xc0) == 0x80; i++)
-        size--;
-    return size;
 }
 
 static int merger_init(struct merger *out, const struct clv_vocabulary *vocabulary, size_t size)
@@ -239,7 +192,7 @@ int clv_tokenizer_encode_bytes(const struct clv_tokenizer *tokenizer, int32_t *i
     struct clv_bytes cleaned = {0};
     struct merger merger = {0};
     struct sink sink = {.ids = ids_out, .room = context_length - 1};
-    size_t kept = bounded(text, size_bytes);
+    size_t kept = clv_words_bound(text, size_bytes, TEXT_BYTES_MAX);
     int status = clv_clean_text(&cleaned, text, kept);
     if (status == CLV_OK)
         status = merger_init(&merger, &tokenizer->vocabulary, cleaned.size_bytes);

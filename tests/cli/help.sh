@@ -3,7 +3,7 @@
 
 commands='index search export ls status check rebuild forget demo help version'
 expect help_program 0 "$CLAVERDB" help
-for command in $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify'; do out_has "help_lists_$command" "^  $command "; done
+for command in $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify' 'model vocabulary'; do out_has "help_lists_$command" "^  $command "; done
 for flag in db model vocab threads json quiet verbose color progress help version; do
     out_has "help_lists_--$flag" "--$flag"
 done
@@ -42,6 +42,7 @@ flags_of 'model compare' '--tolerance'
 flags_of 'model list' '--catalogue'
 flags_of 'model pull' '--from --sha256 --mirror --catalogue --force --keep'
 flags_of 'model verify' '--key'
+flags_of 'model vocabulary' '--output --size --force'
 flags_of demo '--clips-only'
 flags_of help '--man --completion'
 flags_of version ''
@@ -55,7 +56,7 @@ err_has nothing_at_all_helps '^usage: claverdb'
 same nothing_at_all_stdout "$(cat "$work/out")" ""
 
 # No line of help is wider than a terminal, and none has colours in a pipe.
-for command in '' $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify'; do "$CLAVERDB" help $command; done >"$work/all"
+for command in '' $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify' 'model vocabulary'; do "$CLAVERDB" help $command; done >"$work/all"
 same help_width "$(awk 'length($0) > 81' "$work/all")" ""
 same help_plain "$(grep -c "$(printf '\033')" "$work/all")" 0
 "$CLAVERDB" help --color always >"$work/all"
