@@ -257,6 +257,7 @@ static void many_problems_are_one_sentence(void)
     CHECK_ERROR(clv_config_infer(&got, weights), CLV_ECORRUPT,
                 "tensor 'visual.conv1.weight' is missing, tensor 'visual.positional_embedding' is "
                 "missing, tensor 'visual.proj' is missing");
+    config.vision.layer_count = 60; /* more tensors than one sentence can name */
     REQUIRE_OK(clv_params_init(&params, &config));
     int ignored = -1;
     CHECK_ERROR(clv_params_check(&params, weights, &ignored), CLV_ECORRUPT,
