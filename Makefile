@@ -68,7 +68,7 @@ FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests
 
 # The headers that make up the public one, claverdb.h, in order of dependency.
 PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
-          core/image.h core/bytes.h core/unicode.h core/json.h core/file.h core/digest.h \
+          core/image.h core/bytes.h core/unicode.h core/json.h core/csv.h core/file.h core/digest.h \
           core/fetch.h core/signature.h core/archive.h \
           core/compute/device.h core/compute/ops.h core/compute/gradients.h core/model/config.h \
           core/model/weights.h core/model/checkpoint.h \

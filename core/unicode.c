@@ -19,6 +19,15 @@ size_t clv_unicode_decode(uint32_t *code_point_out, const char *text, size_t siz
     return (size_t)taken;
 }
 
+bool clv_unicode_is_valid(const char *text, size_t size_bytes)
+{
+    uint32_t code_point;
+    size_t at = 0, taken;
+    while ((taken = clv_unicode_decode(&code_point, text + at, size_bytes - at)))
+        at += taken;
+    return at == size_bytes;
+}
+
 size_t clv_unicode_encode(char out[4], uint32_t code_point)
 {
     return (size_t)utf8proc_encode_char((utf8proc_int32_t)code_point, (utf8proc_uint8_t *)out);

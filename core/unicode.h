@@ -11,6 +11,8 @@
 /* Decodes one code point at `text`; returns the bytes it takes (1 to 4), or 0 at the end or where
  * the bytes are not UTF-8. */
 size_t clv_unicode_decode(uint32_t *code_point_out, const char *text, size_t size_bytes);
+/* Whether all of the text is UTF-8. */
+bool clv_unicode_is_valid(const char *text, size_t size_bytes);
 /* Writes 1 to 4 bytes, returns how many. */
 size_t clv_unicode_encode(char out[4], uint32_t code_point);
 
