@@ -1,0 +1,24 @@
+/* Labelled footage as a trainer's source of clips: frames are decoded as they are asked for. */
+#ifndef CLV_INDEXER_LABELLED_H
+#define CLV_INDEXER_LABELLED_H
+
+#include "core/model/clips.h"
+#include "indexer/labels.h"
+
+struct clv_labelled;
+
+/* The clips of a list whose place in `is_in` [labels->count] is `wanted`; NULL: all. The list must
+ * stay. Of a clip only the T frames asked for are kept, at their full size unless that is above 256
+ * MiB (then both sides are divided by the smallest whole number that suits); a clip longer than a
+ * minute is read by seeking, where frames are counted by the frame rate, others are decoded up to
+ * the last frame needed. `thread_count` is the decoder's; 0: all cores. */
+int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labels,
+                        const bool *is_in, bool wanted, int thread_count);
+void clv_labelled_free(struct clv_labelled *labelled);
+
+/* The source, valid as long as `labelled` is. */
+const struct clv_clips *clv_labelled_clips(const struct clv_labelled *labelled);
+/* The row of the list that clip `clip` of the source is. */
+const struct clv_label *clv_labelled_row(const struct clv_labelled *labelled, int clip);
+
+#endif
