@@ -2,10 +2,10 @@
 
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/html.h"
 #include "core/media/sampling.h"
 #include "core/media/writer.h"
 #include "core/time.h"
-#include "core/unicode.h"
 #include "query/stills.h"
 
 #include <stdlib.h>
@@ -77,39 +77,6 @@ static const char head[] =
     "</style>\n";
 /* clang-format on */
 
-/* Text as HTML. Control characters and bytes that are not UTF-8 become U+FFFD. */
-static void add_text(struct clv_bytes *out, const char *text)
-{
-    size_t size = strlen(text);
-    for (size_t at = 0; at < size;) {
-        uint32_t code_point = 0;
-        size_t taken = clv_unicode_decode(&code_point, text + at, size - at);
-        switch (taken ? code_point : 0) {
-        case '&':
-            clv_bytes_text(out, "&amp;");
-            break;
-        case '<':
-            clv_bytes_text(out, "&lt;");
-            break;
-        case '>':
-            clv_bytes_text(out, "&gt;");
-            break;
-        case '"':
-            clv_bytes_text(out, "&quot;");
-            break;
-        case '\'':
-            clv_bytes_text(out, "&#39;");
-            break;
-        default:
-            if (taken == 0 || code_point < ' ' || (code_point >= 0x7f && code_point < 0xa0))
-                clv_bytes_text(out, "\xef\xbf\xbd");
-            else
-                clv_bytes_add(out, text + at, taken);
-        }
-        at += taken ? taken : 1;
-    }
-}
-
 /* A file name as a relative address. "./" keeps a ':' from making it a scheme. */
 static void add_address(struct clv_bytes *out, const char *name)
 {
@@ -165,10 +132,10 @@ static void add_title(struct clv_bytes *out, const struct clv_manifest *manifest
         strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &parts);
     clv_bytes_text(out, head);
     clv_bytes_text(out, "<title>");
-    add_text(out, query);
+    clv_html_text(out, query);
     clv_bytes_text(out, " – contact sheet</title>\n</head>\n<body>\n<header>\n"
                         "<p class=\"kicker\">Contact sheet</p>\n<h1>");
-    add_text(out, query);
+    clv_html_text(out, query);
     clv_bytes_format(
         out, "</h1>\n<p class=\"facts\">%d moment%s from %d video%s · %s · <time>%s</time></p>\n",
         manifest->count, manifest->count == 1 ? "" : "s", videos, videos == 1 ? "" : "s",
@@ -251,9 +218,9 @@ static void add_top(struct clv_bytes *out, const struct clv_moment_row *moment, 
     char *folder = strndup(moment->path, (size_t)(base - moment->path));
     clv_bytes_format(
         out, "<div class=\"top\"><div class=\"name\"><h2><span class=\"rank\">%d</span>", rank);
-    add_text(out, base);
+    clv_html_text(out, base);
     clv_bytes_text(out, "</h2><p class=\"folder\">");
-    add_text(out, folder ? folder : "");
+    clv_html_text(out, folder ? folder : "");
     clv_bytes_text(out, "</p></div><div class=\"when\">");
     add_time(out, moment->start_ms);
     clv_bytes_text(out, " – ");
@@ -280,12 +247,12 @@ static void add_bottom(struct clv_bytes *out, const struct clv_manifest_entry *e
     }
     if (entry->detail) {
         clv_bytes_text(out, "<span class=\"detail\">");
-        add_text(out, entry->detail);
+        clv_html_text(out, entry->detail);
         clv_bytes_text(out, "</span>");
     }
     if (entry->error) {
         clv_bytes_text(out, "<span class=\"error\">");
-        add_text(out, entry->error);
+        clv_html_text(out, entry->error);
         clv_bytes_text(out, "</span>");
     }
     clv_bytes_text(out, "</div>\n");
