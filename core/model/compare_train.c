@@ -9,6 +9,7 @@
 #include "core/model/learner.h"
 #include "core/model/params.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static int find_input(const struct clv_weight_entry **out, const struct clv_weig
 static int check_inputs(const struct training *t, const struct clv_model_config *config)
 {
     const struct clv_weight_entry *wrong = NULL;
+    assert(t->video && t->tokens && t->labels);
     const int64_t *video = t->video->shape, *tokens = t->tokens->shape, *labels = t->labels->shape;
     const int64_t side = config->image_side;
     if (t->video->dimension_count != 5 || video[0] > INT16_MAX || video[2] != 3 ||
@@ -103,7 +105,7 @@ static int create_learner(struct training *t, const struct clv_model *model,
     if (status != CLV_OK)
         return status;
     const struct clv_params *params = clv_learner_params(t->learner);
-    size_t largest = 0;
+    size_t largest = 1;
     for (size_t i = 0; i < params->count; i++)
         if (params->items[i].element_count > largest)
             largest = params->items[i].element_count;

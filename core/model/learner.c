@@ -176,7 +176,7 @@ static int create_parameters(struct clv_learner *learner)
 static int load_values(struct clv_learner *learner, const struct clv_weights *weights)
 {
     const struct clv_params *params = &learner->params;
-    size_t largest = 0;
+    size_t largest = 1;
     int status = clv_params_check(params, weights, NULL);
     if (status != CLV_OK)
         return status;

@@ -147,7 +147,8 @@ static void draw_drops(const struct work *work, int first, int count)
     learner->temporal_tape.drop = is_dropped ? drop + 2 * vision * count : NULL;
     learner->vision_tape.drop_count = learner->temporal_tape.drop_count = count;
     for (int i = 0; is_dropped && i < 2 * layers; i++) {
-        const float rate = learner->options.drop_path * (float)(i / 2) / (float)(layers - 1);
+        const int block = i / 2;
+        const float rate = learner->options.drop_path * (float)block / (float)(layers - 1);
         for (int b = 0; b < count; b++) {
             uint64_t place = ((uint64_t)(first + b) << 16 | (uint64_t)i) + 1;
             double draw = uniform(work->batch->seed + place * 0x9e3779b97f4a7c15u);
