@@ -75,10 +75,12 @@ static int fail_columns(const struct clv_csv *csv, const char *what, const char 
     return status;
 }
 
-static int find_columns(struct columns *out, const struct clv_csv *csv, bool needs_label,
-                        const char *group_column)
+static int find_columns(struct columns *out, const struct clv_csv *csv,
+                        const struct clv_labels_options *options)
 {
-    const char *const group_names[] = {group_column, NULL};
+    const char *const group_names[] = {options->group_column, NULL};
+    const char *group_column = options->group_column;
+    bool needs_label = !options->captions_path && !options->ignores_labels;
     *out = (struct columns){.path = clv_csv_column(csv, clv_labels_path_names),
                             .label = clv_csv_column(csv, label_names),
                             .start = clv_csv_column(csv, start_names),
@@ -94,6 +96,10 @@ static int find_columns(struct columns *out, const struct clv_csv *csv, bool nee
                                 -1,
                                 false,
                                 count == 1 && strchr(clv_csv_cell(csv, 0, 0), ' ')};
+    }
+    if (options->ignores_labels) {
+        out->label = -1;
+        out->is_spaced = false;
     }
     if (out->path < 0)
         return fail_columns(csv, "footage", "path, file, video, filename or clip");
@@ -293,8 +299,7 @@ int clv_labels_open(struct clv_labels *out, const char *path,
     if (!out->path)
         status = clv_fail_memory("a list of clips");
     if (status == CLV_OK)
-        status = find_columns(&reading.columns, csv, options->captions_path == NULL,
-                              options->group_column);
+        status = find_columns(&reading.columns, csv, options);
     if (status == CLV_OK)
         status = clv_labels_directory(&reading.directory, path);
     if (status == CLV_OK)

@@ -35,6 +35,7 @@ struct clv_labels_options {
      * every clip a sentence. NULL: none are wanted. */
     const char *captions_path;
     const char *group_column; /* NULL: none is wanted */
+    bool ignores_labels;      /* the list may have none, and a column of them is not looked at */
 };
 
 /* Reads a table with a column for the footage (path, file, video, filename or clip) and one for

@@ -88,7 +88,7 @@ int clv_evaluate_classes(struct clv_class_result *out, const struct clv_class_sc
 }
 
 void clv_evaluate_pairs(struct clv_pair_result *results_out, struct clv_pair_result *all_out,
-                        const struct clv_class_scores *scores, const struct clv_class_pair *pairs,
+                        const struct clv_class_scores *scores, const int32_t (*pairs)[2],
                         int pair_count)
 {
     double right_sum = 0;
@@ -98,8 +98,8 @@ void clv_evaluate_pairs(struct clv_pair_result *results_out, struct clv_pair_res
         results_out[p] = (struct clv_pair_result){0};
         for (int i = 0; i < scores->clip_count; i++) {
             int32_t truth = scores->truths[i],
-                    other = pairs[p].a == truth ? pairs[p].b : pairs[p].a;
-            if (!is_read(scores, i) || (truth != pairs[p].a && truth != pairs[p].b))
+                    other = pairs[p][0] == truth ? pairs[p][1] : pairs[p][0];
+            if (!is_read(scores, i) || (truth != pairs[p][0] && truth != pairs[p][1]))
                 continue;
             const float *row = row_of(scores, i);
             right += row[truth] > row[other] ? 1 : row[truth] == row[other] ? 0.5 : 0;

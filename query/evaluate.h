@@ -40,19 +40,16 @@ struct clv_class_result {
 int clv_evaluate_classes(struct clv_class_result *out, const struct clv_class_scores *scores);
 void clv_class_result_release(struct clv_class_result *result);
 
-/* Two classes that are each other's reversal, or alike in another way. */
-struct clv_class_pair {
-    int32_t a, b;
-};
 struct clv_pair_result {
     int64_t clip_count; /* read, of either class */
     double accuracy; /* share that scores higher for its own class than for the other; 0 of none */
 };
 
-/* Fills results_out [pair_count], and what all pairs together come to: every clip counts once for
+/* Of two classes that are each other's reversal, or alike in another way: pairs [pair_count, 2].
+ * Fills results_out [pair_count], and what all pairs together come to: every clip counts once for
  * each pair its class is in. */
 void clv_evaluate_pairs(struct clv_pair_result *results_out, struct clv_pair_result *all_out,
-                        const struct clv_class_scores *scores, const struct clv_class_pair *pairs,
+                        const struct clv_class_scores *scores, const int32_t (*pairs)[2],
                         int pair_count);
 
 /* ---- retrieval ---- */

@@ -196,7 +196,7 @@ static void check_classes(const struct clv_class_scores *scores)
 
 static void check_pairs(const struct clv_class_scores *scores)
 {
-    static const struct clv_class_pair pairs[] = {{0, 1}, {3, 2}, {1, 4}, {8, 7}};
+    static const int32_t pairs[][2] = {{0, 1}, {3, 2}, {1, 4}, {8, 7}};
     struct clv_pair_result got[4], all;
     double right_sum = 0, count_sum = 0;
     clv_evaluate_pairs(got, &all, scores, pairs, 4);
@@ -205,11 +205,11 @@ static void check_pairs(const struct clv_class_scores *scores)
         for (int i = 0; i < CLIPS; i++) {
             if (!scores->is_read[i])
                 continue;
-            double a = (double)scores->scores[i * CLASSES + pairs[p].a];
-            double b = (double)scores->scores[i * CLASSES + pairs[p].b];
-            if (scores->truths[i] == pairs[p].a)
+            double a = (double)scores->scores[i * CLASSES + pairs[p][0]];
+            double b = (double)scores->scores[i * CLASSES + pairs[p][1]];
+            if (scores->truths[i] == pairs[p][0])
                 right += a > b ? 1 : a < b || isnan(a) || isnan(b) ? 0 : 0.5;
-            else if (scores->truths[i] == pairs[p].b)
+            else if (scores->truths[i] == pairs[p][1])
                 right += b > a ? 1 : b < a || isnan(a) || isnan(b) ? 0 : 0.5;
             else
                 continue;
@@ -243,14 +243,14 @@ static void knowing_nothing_is_chance(void)
 {
     float scores[6 * 2] = {0};
     const struct clv_class_scores given = {scores, (int32_t[]){0, 1, 0, 1, 0, 1}, NULL, 6, 2};
-    const struct clv_class_pair pair = {0, 1};
+    const int32_t pair[1][2] = {{0, 1}};
     struct clv_class_result got;
     struct clv_pair_result one, all;
     REQUIRE_OK(clv_evaluate_classes(&got, &given));
     CHECK_NEAR(got.top1, 0, 0);
     CHECK_NEAR(got.top5, 1, 0);
     clv_class_result_release(&got);
-    clv_evaluate_pairs(&one, &all, &given, &pair, 1);
+    clv_evaluate_pairs(&one, &all, &given, pair, 1);
     CHECK_NEAR(one.accuracy, 0.5, 0);
     CHECK_NEAR(all.accuracy, 0.5, 0);
 }
@@ -261,10 +261,10 @@ static void nothing_read_is_an_error(void)
     const struct clv_class_scores given = {scores, (int32_t[]){0}, (bool[]){false}, 1, 2};
     struct clv_class_result got;
     struct clv_pair_result one, all;
-    const struct clv_class_pair pair = {0, 1};
+    const int32_t pair[1][2] = {{0, 1}};
     CHECK_ERROR(clv_evaluate_classes(&got, &given), CLV_EINVAL, "none of 1 clips");
     clv_class_result_release(&got);
-    clv_evaluate_pairs(&one, &all, &given, &pair, 1);
+    clv_evaluate_pairs(&one, &all, &given, pair, 1);
     CHECK_INT(all.clip_count, 0);
     CHECK_NEAR(all.accuracy, 0, 0);
 }
