@@ -1,6 +1,7 @@
 /* `model vocabulary`: a byte-pair vocabulary of one's own texts. */
 #include "cli/command.h"
 #include "cli/out.h"
+#include "core/csv.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -13,6 +14,7 @@
 
 struct settings {
     const char *output;
+    const char *column;
     int64_t size;
     bool force;
 };
@@ -35,6 +37,11 @@ static const struct clv_opt opts[] = {
      .maximum = CLV_VOCABULARY_SIZE_MAX,
      .help = "ids it has, the 512 bytes and the two specials included; fewer where the texts have "
              "no more pairs [49408]"},
+    {.name = "column",
+     .kind = CLV_OPT_STRING,
+     FIELD(column),
+     .value_name = "NAME",
+     .help = "the files are tables (commas, semicolons or tabs), and this column is the text"},
     {.name = "force",
      .letter = 'f',
      .kind = CLV_OPT_BOOL,
@@ -71,6 +78,25 @@ static int check_output(const struct clv_cli *cli, const struct settings *settin
     if (status == CLV_OK && !settings->force)
         status = clv_fail(CLV_EINVAL, "'%s' exists; --force replaces it", settings->output);
     free(output);
+    return status;
+}
+
+static int add_table(struct clv_vocabulary_train *train, const char *path, const char *name)
+{
+    const char *const names[] = {name, NULL};
+    struct clv_csv *csv = NULL;
+    int status = clv_csv_open(&csv, path, NULL);
+    if (status != CLV_OK)
+        return status;
+    int column = clv_csv_column(csv, names);
+    if (column < 0)
+        status = clv_fail(CLV_EINVAL, "'%s' has no column '%s'", path, name);
+    for (size_t row = 1; row < clv_csv_row_count(csv) && status == CLV_OK; row++) {
+        const char *text = clv_csv_cell(csv, row, (size_t)column);
+        if (text != NULL)
+            status = clv_vocabulary_train_add(train, text, strlen(text));
+    }
+    clv_csv_free(csv);
     return status;
 }
 
@@ -121,7 +147,8 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_vocabulary_train_create(&train);
     for (int i = 0; i < cli->operand_count && status == CLV_OK; i++)
-        status = add_file(train, cli->operands[i]);
+        status = settings->column != NULL ? add_table(train, cli->operands[i], settings->column)
+                                          : add_file(train, cli->operands[i]);
     if (status == CLV_OK)
         status = clv_vocabulary_train_list(train, &list, &size, (int)settings->size, cli->cancel);
     if (status == CLV_OK)
@@ -147,7 +174,8 @@ const struct clv_command clv_command_model_vocabulary = {
         "symbol, again and again. Words are cleaned and split as the tokenizer does. The same "
         "texts "
         "give the same list. --vocab of the other commands reads it.",
-    .example = "claverdb model vocabulary sentences.txt -o bpe.txt --size 1024",
+    .example = "claverdb model vocabulary sentences.txt -o bpe.txt --size 1024\n"
+               "claverdb model vocabulary captions.tsv --column sentence -o bpe.txt",
     .operand_min = 1,
     .operand_max = -1,
     .opts = opts,

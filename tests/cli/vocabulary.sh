@@ -35,4 +35,12 @@ expect too_small 2 make_list one.txt -o y.txt --size 513
 expect too_large 2 make_list one.txt -o y.txt --size 49409
 expect no_text 2 make_list -o y.txt
 same no_rests "$(ls *.txt | tr '\n' ' ')" 'empty.txt few.txt list.txt one.txt two.txt x.txt '
+
+# ---- tables ----
+printf 'path\tsentence\nwidest.mp4\tlow low low low low lower lower\nzzzz.mp4\tnewest newest newest newest newest newest widest widest widest\n' >table.tsv
+expect column 0 make_list table.tsv --column sentence -o column.txt --size 518
+same column_list "$(cat column.txt)" "$(printf '#version: 0.2\ne s\nes t</w>\nl o\ne w')"
+expect no_column 2 make_list table.tsv --column caption -o y.txt
+err_has no_column_says "'table.tsv' has no column 'caption'"
+expect column_unclosed 2 sh -c "printf 'a\\n\"b' >open.csv; exec '$CLAVERDB' model vocabulary open.csv --column a -o y.txt"
 finish
