@@ -255,9 +255,10 @@ static int load_inside(struct clv_vocabulary_files *out, struct clv_checkpoint *
         if (status == CLV_OK)
             status = out->texts[k].status;
         free(data);
-        out->items[k] =
-            (struct clv_tokenizer_file){entry->name + strlen(CLV_WEIGHTS_VOCABULARY), out->paths[k],
-                                        out->texts[k].data, out->texts[k].size_bytes};
+        /* The checkpoint may be closed before the vocabulary is released. */
+        const char *name = clv_vocabulary_inner_name(entry->name + strlen(CLV_WEIGHTS_VOCABULARY));
+        out->items[k] = (struct clv_tokenizer_file){name, out->paths[k], out->texts[k].data,
+                                                    out->texts[k].size_bytes};
     }
     return status;
 }

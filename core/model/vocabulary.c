@@ -339,6 +339,15 @@ int clv_vocabulary_simplify(struct clv_vocabulary_files *files)
 static const char *const usual_names[] = {LIST_NAME ".gz", LIST_NAME, VOCAB_NAME, WHOLE_NAME};
 #define USUAL_COUNT (sizeof usual_names / sizeof usual_names[0])
 
+const char *clv_vocabulary_inner_name(const char *name)
+{
+    static const char *const names[] = {LIST_NAME, VOCAB_NAME, MERGES_NAME, WHOLE_NAME};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return names[i];
+    return "";
+}
+
 const char *clv_vocabulary_name(size_t index)
 {
     return index < USUAL_COUNT ? usual_names[index] : NULL;

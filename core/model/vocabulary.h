@@ -60,6 +60,9 @@ int clv_vocabulary_parse_files(struct clv_vocabulary *out, const struct clv_toke
  * nth (NULL after the last); CLV_OK with *out NULL where there is none. The caller frees. */
 int clv_vocabulary_locate(char **out, const char *directory);
 const char *clv_vocabulary_name(size_t index);
+/* The same name as a string that stays, where it is what a file of a loaded vocabulary is called
+ * (bpe_simple_vocab_16e6.txt, vocab.json, merges.txt, tokenizer.json); else "". */
+const char *clv_vocabulary_inner_name(const char *name);
 
 /* NULL where the pair is never merged. */
 const struct clv_merge *clv_vocabulary_merge(const struct clv_vocabulary *vocabulary, int32_t left,
