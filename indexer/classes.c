@@ -216,6 +216,18 @@ int clv_classes_of_names(struct clv_classes *out, const char *const *names, size
     return status == CLV_OK ? sort_classes(out) : status;
 }
 
+int clv_classes_copy(struct clv_classes *out, const struct clv_classes *classes)
+{
+    int status = begin(out, (size_t)classes->count, classes->path);
+    for (int i = 0; i < classes->count && status == CLV_OK; i++) {
+        out->ids[i] = classes->ids[i];
+        out->names[i] = strdup(classes->names[i]);
+        if (!out->names[out->count++])
+            status = clv_fail_memory("a list of classes");
+    }
+    return status == CLV_OK ? sort_classes(out) : status;
+}
+
 void clv_classes_release(struct clv_classes *classes)
 {
     for (int i = 0; i < classes->count; i++) {

@@ -25,6 +25,8 @@ int clv_classes_open(struct clv_classes *out, const char *path);
 /* Of names that need not differ: each once, sorted, with ids 0, 1, 2 … `path` is for messages. */
 int clv_classes_of_names(struct clv_classes *out, const char *const *names, size_t count,
                          const char *path);
+/* The same list once more. */
+int clv_classes_copy(struct clv_classes *out, const struct clv_classes *classes);
 void clv_classes_release(struct clv_classes *classes);
 
 /* The class that `label` means: the one so called, letter by letter; else the one so called where

@@ -7,6 +7,7 @@
 #include "core/media/reader.h"
 #include "core/model/segments.h"
 #include "core/time.h"
+#include "indexer/captions.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -29,6 +30,9 @@ struct clv_labelled {
     int32_t *classes;
     int32_t *sentence_starts;
     const char **sentences;
+    /* Numbers that `truth` has for sentences and clips; -1: none. NULL: nothing is known. */
+    const struct clv_captions *truth;
+    int32_t *true_sentences, *true_clips;
     /* Of the clip read last: pictures taken, and the numbers of the frames. */
     struct clv_image *kept;
     int64_t *wanted;
@@ -384,7 +388,109 @@ void clv_labelled_free(struct clv_labelled *labelled)
     free(labelled->classes);
     free(labelled->sentence_starts);
     free(labelled->sentences);
+    free(labelled->true_sentences);
+    free(labelled->true_clips);
     free(labelled);
+}
+
+/* ---- what is true of what ---- */
+
+struct named {
+    const char *name;
+    int32_t index;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+    const struct named *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* The first of `count` that is called `name`; `count` where there is none. */
+static size_t find_named(const struct named *sorted, size_t count, const char *name)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(sorted[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && strcmp(sorted[low].name, name) == 0 ? low : count;
+}
+
+static bool is_same_clip(const struct clv_label *caption, const struct clv_label *row)
+{
+    bool is_whole = caption->start_ms <= 0 && caption->end_ms < 0;
+    return is_whole || (caption->start_ms == row->start_ms && caption->end_ms == row->end_ms);
+}
+
+static void find_true_sentences(struct clv_labelled *labelled, struct named *sorted)
+{
+    const struct clv_captions *truth = labelled->truth;
+    size_t count = (size_t)truth->sentence_count;
+    int total = labelled->sentence_starts[labelled->clips.clip_count];
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct named){truth->sentences[i], (int32_t)i};
+    qsort(sorted, count, sizeof *sorted, compare_named);
+    for (int i = 0; i < total; i++) {
+        size_t at = find_named(sorted, count, labelled->sentences[i]);
+        labelled->true_sentences[i] = at < count ? sorted[at].index : -1;
+    }
+}
+
+static void find_true_clips(struct clv_labelled *labelled, struct named *sorted)
+{
+    const struct clv_captions *truth = labelled->truth;
+    size_t count = (size_t)truth->clip_count;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct named){truth->labels.rows[truth->clip_rows[i]].path, (int32_t)i};
+    qsort(sorted, count, sizeof *sorted, compare_named);
+    for (int i = 0; i < labelled->clips.clip_count; i++) {
+        const struct clv_label *row = clv_labelled_row(labelled, i);
+        size_t at = find_named(sorted, count, row->path);
+        labelled->true_clips[i] = -1;
+        for (; at < count && strcmp(sorted[at].name, row->path) == 0; at++) {
+            int32_t clip = sorted[at].index;
+            if (is_same_clip(&truth->labels.rows[truth->clip_rows[clip]], row)) {
+                labelled->true_clips[i] = clip;
+                break;
+            }
+        }
+    }
+}
+
+static bool is_true_of(void *payload, int sentence, int clip)
+{
+    const struct clv_labelled *labelled = payload;
+    int32_t s = labelled->true_sentences[sentence], c = labelled->true_clips[clip];
+    return s >= 0 && c >= 0 && clv_captions_is_right(labelled->truth, s, c);
+}
+
+int clv_labelled_set_truth(struct clv_labelled *labelled, const struct clv_captions *captions)
+{
+    size_t clip_count = (size_t)labelled->clips.clip_count;
+    size_t sentence_count = (size_t)labelled->sentence_starts[clip_count];
+    int most = captions->sentence_count > captions->clip_count ? captions->sentence_count
+                                                               : captions->clip_count;
+    struct named *sorted = calloc((size_t)most + 1, sizeof *sorted);
+    free(labelled->true_sentences);
+    free(labelled->true_clips);
+    labelled->clips.is_true_of = NULL;
+    labelled->true_sentences = calloc(sentence_count + 1, sizeof *labelled->true_sentences);
+    labelled->true_clips = calloc(clip_count + 1, sizeof *labelled->true_clips);
+    if (!sorted || !labelled->true_sentences || !labelled->true_clips) {
+        free(sorted);
+        return clv_fail_memory("a list of clips");
+    }
+    labelled->truth = captions;
+    find_true_sentences(labelled, sorted);
+    find_true_clips(labelled, sorted);
+    labelled->clips.is_true_of = is_true_of;
+    free(sorted);
+    return CLV_OK;
 }
 
 const struct clv_clips *clv_labelled_clips(const struct clv_labelled *labelled)

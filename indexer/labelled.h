@@ -16,6 +16,11 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
                         const bool *is_in, bool wanted, int thread_count);
 void clv_labelled_free(struct clv_labelled *labelled);
 
+/* Of which other clips each sentence is true, by a table that has all of them (captions.h), which
+ * must stay. Clips and sentences it does not have are true of nothing but each other. */
+struct clv_captions;
+int clv_labelled_set_truth(struct clv_labelled *labelled, const struct clv_captions *captions);
+
 /* The source, valid as long as `labelled` is. */
 const struct clv_clips *clv_labelled_clips(const struct clv_labelled *labelled);
 /* The row of the list that clip `clip` of the source is. */

@@ -248,12 +248,17 @@ static int fail_missing(const struct clv_labels *labels, char *const *texts)
     return status;
 }
 
-static int find_classes(struct clv_labels *labels, char *const *texts, const char *classes_path)
+static int find_classes(struct clv_labels *labels, char *const *texts,
+                        const struct clv_labels_options *options)
 {
-    int missing = 0;
-    int status = classes_path ? clv_classes_open(&labels->classes, classes_path)
-                              : clv_classes_of_names(&labels->classes, (const char *const *)texts,
-                                                     (size_t)labels->count, labels->path);
+    int missing = 0, status;
+    if (options->classes)
+        status = clv_classes_copy(&labels->classes, options->classes);
+    else if (options->classes_path)
+        status = clv_classes_open(&labels->classes, options->classes_path);
+    else
+        status = clv_classes_of_names(&labels->classes, (const char *const *)texts,
+                                      (size_t)labels->count, labels->path);
     if (status != CLV_OK)
         return status;
     for (int i = 0; i < labels->count; i++) {
@@ -265,7 +270,8 @@ static int find_classes(struct clv_labels *labels, char *const *texts, const cha
 
 /* ---- the whole list ---- */
 
-static int read_rows(struct clv_labels *labels, struct reading *reading, const char *classes_path)
+static int read_rows(struct clv_labels *labels, struct reading *reading,
+                     const struct clv_labels_options *options)
 {
     size_t count = clv_csv_row_count(reading->csv), row = reading->columns.has_header;
     char **texts = calloc(count, sizeof *texts);
@@ -278,7 +284,7 @@ static int read_rows(struct clv_labels *labels, struct reading *reading, const c
     if (status == CLV_OK && labels->count == 0)
         status = clv_fail(CLV_EINVAL, "'%s' lists no clip", labels->path);
     if (status == CLV_OK && (reading->columns.label >= 0 || reading->columns.is_spaced))
-        status = find_classes(labels, texts, classes_path);
+        status = find_classes(labels, texts, options);
     for (size_t i = 0; texts && i < count; i++)
         free(texts[i]);
     free(texts);
@@ -303,7 +309,7 @@ int clv_labels_open(struct clv_labels *out, const char *path,
     if (status == CLV_OK)
         status = clv_labels_directory(&reading.directory, path);
     if (status == CLV_OK)
-        status = read_rows(out, &reading, options->classes_path);
+        status = read_rows(out, &reading, options);
     if (status == CLV_OK && options->captions_path)
         status = clv_labels_add_captions(out, options->captions_path);
     free(reading.directory);

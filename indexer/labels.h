@@ -30,6 +30,7 @@ struct clv_labels {
 struct clv_labels_options {
     /* The classes that labels name. NULL: the labels that occur, sorted by name. */
     const char *classes_path;
+    const struct clv_classes *classes; /* already read, in place of the path; NULL */
     /* A table of paths and sentences about them, several for a path if need be; or the list itself,
      * where each row's sentence is that row's. Where it is named the list needs no labels, but
      * every clip a sentence. NULL: none are wanted. */
