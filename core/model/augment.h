@@ -27,7 +27,7 @@ extern const struct clv_augment_options clv_augment_defaults;
 /* CLV_EINVAL where a probability is outside of 0..1 or a strength makes no sense. */
 int clv_augment_check(const struct clv_augment_options *options);
 
-/* Whether a class name or sentence says left or right as a word of its own: "turn left", "LeftTurn"
+/* Whether a class name or sentence says left, right or clockwise as a word: "turn left", "LeftTurn"
  * and "left-handed" do, "leftover", "bright" and "copyright" do not. */
 bool clv_augment_name_has_side(const char *name);
 

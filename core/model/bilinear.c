@@ -14,14 +14,14 @@ struct tap {
 };
 
 /* Scratch memory: taps along x, taps along y, then two rows of horizontal sums. */
-static struct tap *taps_of(void *scratch, int side, int axis)
+static struct tap *y_taps_of(void *scratch, const struct clv_axis *x)
 {
-    return (struct tap *)scratch + (size_t)axis * (size_t)side;
+    return (struct tap *)scratch + x->side;
 }
 
-static int32_t *row_of(void *scratch, int side, int row)
+static int32_t *row_of(void *scratch, const struct clv_axis *x, const struct clv_axis *y, int row)
 {
-    return (int32_t *)(void *)taps_of(scratch, side, 2) + (size_t)row * 3 * (size_t)side;
+    return (int32_t *)(void *)(y_taps_of(scratch, x) + y->side) + (size_t)row * 3 * (size_t)x->side;
 }
 
 static double scale_of(const struct clv_axis *axis)
@@ -31,8 +31,8 @@ static double scale_of(const struct clv_axis *axis)
 
 bool clv_bilinear_scratch(size_t *bytes_out, const struct clv_axis *x, const struct clv_axis *y)
 {
-    (void)y;
-    *bytes_out = (size_t)x->side * (2 * sizeof(struct tap) + 2 * 3 * sizeof(int32_t));
+    *bytes_out = (size_t)x->side * (sizeof(struct tap) + 2 * 3 * sizeof(int32_t)) +
+                 (size_t)y->side * sizeof(struct tap);
     return true;
 }
 
@@ -60,10 +60,10 @@ static void make_tap(struct tap *tap, const struct clv_axis *axis, int i, bool r
 
 void clv_bilinear_prepare(void *scratch, const struct clv_axis *x, const struct clv_axis *y)
 {
-    for (int i = 0; i < x->side; i++) {
-        make_tap(taps_of(scratch, x->side, 0) + i, x, i, true);
-        make_tap(taps_of(scratch, x->side, 1) + i, y, i, false);
-    }
+    for (int i = 0; i < x->side; i++)
+        make_tap((struct tap *)scratch + i, x, i, true);
+    for (int i = 0; i < y->side; i++)
+        make_tap(y_taps_of(scratch, x) + i, y, i, false);
 }
 
 /* Every output pixel is the rounded mean of 2 x 2. */
@@ -107,10 +107,10 @@ void clv_bilinear_resize(uint8_t *out, const struct clv_image *image, const stru
         halve(out, image, x, y);
         return;
     }
-    const struct tap *x_taps = taps_of(scratch, side, 0), *y_taps = taps_of(scratch, side, 1);
-    int32_t *sums[2] = {row_of(scratch, side, 0), row_of(scratch, side, 1)};
+    const struct tap *x_taps = scratch, *y_taps = y_taps_of(scratch, x);
+    int32_t *sums[2] = {row_of(scratch, x, y, 0), row_of(scratch, x, y, 1)};
     int32_t held[2] = {-1, -1}; /* which row of the picture each is of */
-    for (int i = 0; i < side; i++) {
+    for (int i = 0; i < y->side; i++) {
         const struct tap *tap = &y_taps[i];
         if (tap->at[0] == held[1] && tap->at[0] != held[0]) {
             int32_t *sum = sums[0], row = held[0];

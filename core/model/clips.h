@@ -36,6 +36,10 @@ struct clv_clips {
     /* [C]: clips of these classes are not mirrored. NULL: those whose names say left or right. */
     const bool *keeps_side;
 
+    /* [C]: the class that each is when time runs backwards, -1 where there is none. Validation then
+     * says how well the two are told apart. NULL: not known. */
+    const int32_t *opposites;
+
     /* Sentences of clip i are sentences[sentence_starts[i] … sentence_starts[i + 1] - 1], at least
      * one a clip where there are any; NULL: there are none. Clips whose sentence in use says left
      * or right are not mirrored. */
@@ -49,5 +53,18 @@ struct clv_clips {
     /* What a clip is called in messages. NULL: "clip 12". */
     const char *(*name)(void *payload, int clip);
 };
+
+/* Whether numbers and tables make sense: CLV_EINVAL naming what does not. */
+int clv_clips_check(const struct clv_clips *clips);
+
+#define CLV_CLIP_NAME_SIZE 256
+/* What a clip is called, in `out`, which is returned. */
+const char *clv_clips_name(char out[CLV_CLIP_NAME_SIZE], const struct clv_clips *clips, int clip);
+
+/* Whether a sentence is true of a clip: its own always are. */
+bool clv_clips_is_true(const struct clv_clips *clips, int sentence, int clip);
+
+/* Whether clips of a class must not be mirrored. */
+bool clv_clips_class_keeps_side(const struct clv_clips *clips, int32_t class_index);
 
 #endif

@@ -1,4 +1,4 @@
-/* The two resizing methods, each computing only the square that is kept. Private to pixels. */
+/* The two resizing methods, each computing only the part that is kept. Private to core/model. */
 #ifndef CLV_CORE_MODEL_RESAMPLE_H
 #define CLV_CORE_MODEL_RESAMPLE_H
 
@@ -20,10 +20,11 @@ struct clv_axis {
 bool clv_bicubic_scratch(size_t *bytes_out, const struct clv_axis *x, const struct clv_axis *y);
 /* Fills the part of the scratch memory that depends on the axes only. */
 void clv_bicubic_prepare(void *scratch, const struct clv_axis *x, const struct clv_axis *y);
-/* `scratch` as prepared for the same axes; out [side * side * 3]. */
+/* `scratch` as prepared for the same axes, of one side; out [side * side * 3]. */
 void clv_bicubic_resize(uint8_t *out, const struct clv_image *image, const struct clv_axis *x,
                         const struct clv_axis *y, void *scratch);
 
+/* The same; the sides may differ: out [y->side * x->side * 3]. */
 bool clv_bilinear_scratch(size_t *bytes_out, const struct clv_axis *x, const struct clv_axis *y);
 void clv_bilinear_prepare(void *scratch, const struct clv_axis *x, const struct clv_axis *y);
 void clv_bilinear_resize(uint8_t *out, const struct clv_image *image, const struct clv_axis *x,

@@ -30,13 +30,14 @@ enum clv_temporal_start {
 
 /* What training starts from. */
 struct clv_trainer_start {
-    /* The model to train. With a temporal branch set and none in `weights`, a new one is added. */
+    /* The model to train. With a temporal branch set and none in `weights`, a new one is added.
+     * vocabulary_size 0: the vocabulary's. */
     const struct clv_model_config *config;
     const struct clv_weights *weights; /* copied; NULL: random parameters. */
     enum clv_temporal_start temporal;  /* of a new branch, alone or in a random model */
-    float embedding_std; /* of new position, class and temporal embeddings; 0: as published
-                          * (temporal .02; CLIP's own .01 and width^-1/2). A small model trained
-                          * from nothing needs about .3 to see places and times at all */
+    float embedding_std; /* of new embeddings of places in the frame and in time; 0: as published
+                          * (width^-1/2 and .02). A small model trained from nothing needs about
+                          * .3 to see places and times at all */
     /* A vocabulary file or directory. NULL: the one inside `weights`, or beside their file. It goes
      * into every file that training writes. */
     const char *vocabulary_path;
@@ -74,6 +75,7 @@ struct clv_trainer_options {
     bool freeze_text, freeze_image, freeze_temporal;
     float drop_path;
     bool checkpoint;       /* gradient checkpointing: less memory, a third more work */
+    int text_batch_max;    /* text tokens in memory at a time; 0: all of a pass, up to 8192 */
     int clip_batch_max;    /* clips in memory at a time; 0: batch_size */
     int prefetch;          /* passes read ahead */
     int validation_epochs; /* between validations; the last epoch always validates; 0: never */

@@ -23,6 +23,10 @@ struct clv_validation {
      * views. Zero, and no confusion, where the source has none. */
     double top1, top5; /* shares */
     double loss;       /* mean of -log of the truth's averaged probability */
+    /* Clips whose class has an opposite, and the share of them that score higher as what they are
+     * than as that. */
+    int pair_count;
+    double pair_accuracy;
     int class_count;
     int64_t *confusion; /* [C, C], row: truth, column: predicted */
     /* The most confident wrong answers, worst first. */
@@ -49,6 +53,7 @@ struct clv_validate_options {
     clv_validate_progress *progress;
     void *payload;
     struct clv_cancel *cancel;
+    const float *logit_scale; /* NULL: as in the encoder's config */
     /* Where the clips' vectors go: [clip_count, E], unit, zero for broken ones; NULL: nowhere. */
     float *vectors_out;
 };

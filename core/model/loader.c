@@ -1,0 +1,287 @@
+#include "core/model/loader.h"
+
+#include "core/arena.h"
+#include "core/error.h"
+#include "core/model/random.h"
+#include "core/queue.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct clv_loader {
+    const struct clv_clips *clips;
+    struct clv_loader_options options;
+    int frame_count;
+    size_t clip_size; /* floats of a clip's pixels */
+    struct clv_augment *augment;
+    struct clv_image *images; /* [T] */
+    bool *class_keeps_side;
+    bool *sentence_keeps_side;
+    int32_t *order; /* of the clips in `order_epoch` */
+    int64_t order_epoch;
+    struct clv_loaded *slots;
+    int slot_count;
+    struct clv_queue *empty, *full;
+    pthread_t thread;
+    bool is_running;
+    int64_t first, end;
+};
+
+int64_t clv_loader_pass_count(const struct clv_loader *loader)
+{
+    const int64_t size = loader->options.batch_size;
+    return (loader->clips->clip_count + size - 1) / size;
+}
+
+int clv_loader_clip_count(const struct clv_loader *loader, int64_t pass)
+{
+    const int64_t size = loader->options.batch_size;
+    const int64_t left = loader->clips->clip_count - pass % clv_loader_pass_count(loader) * size;
+    return (int)(left < size ? left : size);
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+static int find_sides(struct clv_loader *loader)
+{
+    const struct clv_clips *clips = loader->clips;
+    const int sentences = clips->sentences ? clips->sentence_starts[clips->clip_count] : 0;
+    loader->class_keeps_side = calloc((size_t)clips->class_count + 1, 1);
+    loader->sentence_keeps_side = calloc((size_t)sentences + 1, 1);
+    if (!loader->class_keeps_side || !loader->sentence_keeps_side)
+        return clv_fail_memory("a loader of clips");
+    for (int c = 0; c < clips->class_count; c++)
+        loader->class_keeps_side[c] = clv_clips_class_keeps_side(clips, c);
+    for (int i = 0; i < sentences; i++)
+        loader->sentence_keeps_side[i] = clv_augment_name_has_side(clips->sentences[i]);
+    return CLV_OK;
+}
+
+static int create_slot(struct clv_loaded *slot, size_t batch, size_t clip_size)
+{
+    size_t bytes;
+    if (!clv_size_multiply(&bytes, batch, clip_size) ||
+        !clv_size_multiply(&bytes, bytes, sizeof(float)))
+        return clv_fail_memory("clips");
+    slot->clips = calloc(batch, sizeof *slot->clips);
+    slot->sentences = calloc(batch, sizeof *slot->sentences);
+    slot->broken = calloc(batch, sizeof *slot->broken);
+    slot->reasons = calloc(batch, sizeof *slot->reasons);
+    slot->pixels = malloc(bytes);
+    if (!slot->clips || !slot->sentences || !slot->broken || !slot->reasons || !slot->pixels)
+        return clv_fail_memory("clips");
+    return CLV_OK;
+}
+
+static int create_memory(struct clv_loader *loader)
+{
+    loader->images = calloc((size_t)loader->frame_count, sizeof *loader->images);
+    loader->order = calloc((size_t)loader->clips->clip_count, sizeof *loader->order);
+    loader->slots = calloc((size_t)loader->slot_count, sizeof *loader->slots);
+    if (!loader->images || !loader->order || !loader->slots)
+        return clv_fail_memory("a loader of clips");
+    int status = find_sides(loader);
+    for (int i = 0; i < loader->slot_count && status == CLV_OK; i++)
+        status =
+            create_slot(&loader->slots[i], (size_t)loader->options.batch_size, loader->clip_size);
+    return status;
+}
+
+int clv_loader_create(struct clv_loader **out, const struct clv_clips *clips,
+                      const struct clv_model_config *config,
+                      const struct clv_loader_options *options)
+{
+    *out = NULL;
+    struct clv_loader *loader = calloc(1, sizeof *loader);
+    if (!loader)
+        return clv_fail_memory("a loader of clips");
+    loader->clips = clips;
+    loader->options = *options;
+    loader->frame_count = config->frame_count;
+    loader->clip_size =
+        (size_t)config->frame_count * 3 * (size_t)config->image_side * (size_t)config->image_side;
+    loader->order_epoch = -1;
+    loader->slot_count = options->prefetch + 1;
+    int status = clv_augment_create(&loader->augment, config, options->augment);
+    if (status == CLV_OK)
+        status = create_memory(loader);
+    if (status == CLV_OK)
+        *out = loader;
+    else
+        clv_loader_free(loader);
+    return status;
+}
+
+void clv_loader_free(struct clv_loader *loader)
+{
+    if (!loader)
+        return;
+    clv_loader_stop(loader);
+    for (int i = 0; loader->slots && i < loader->slot_count; i++) {
+        free(loader->slots[i].clips);
+        free(loader->slots[i].sentences);
+        free(loader->slots[i].broken);
+        free(loader->slots[i].reasons);
+        free(loader->slots[i].pixels);
+    }
+    free(loader->slots);
+    free(loader->images);
+    free(loader->order);
+    free(loader->class_keeps_side);
+    free(loader->sentence_keeps_side);
+    clv_augment_free(loader->augment);
+    free(loader);
+}
+
+/* ---- one pass -------------------------------------------------------------------------------- */
+
+/* Fisher and Yates. */
+static void shuffle(struct clv_loader *loader, int64_t epoch)
+{
+    struct clv_random random =
+        clv_random_stream(loader->options.seed, CLV_RANDOM_ORDER, (uint64_t)epoch, 0);
+    const int count = loader->clips->clip_count;
+    for (int i = 0; i < count; i++)
+        loader->order[i] = i;
+    for (int i = count - 1; i > 0; i--) {
+        const int k = clv_random_below(&random, i + 1);
+        const int32_t held = loader->order[i];
+        loader->order[i] = loader->order[k];
+        loader->order[k] = held;
+    }
+    loader->order_epoch = epoch;
+}
+
+/* The sentence of a clip that is used in an epoch. */
+static int32_t choose_sentence(const struct clv_loader *loader, int64_t epoch, int32_t clip)
+{
+    const int32_t *starts = loader->clips->sentence_starts;
+    struct clv_random random = clv_random_stream(loader->options.seed, CLV_RANDOM_SENTENCES,
+                                                 (uint64_t)epoch, (uint64_t)clip);
+    return starts[clip] + clv_random_below(&random, starts[clip + 1] - starts[clip]);
+}
+
+static int read_clip(struct clv_loader *loader, struct clv_loaded *loaded, int64_t epoch,
+                     int32_t clip)
+{
+    const struct clv_clips *clips = loader->clips;
+    const uint64_t seed = loader->options.seed, e = (uint64_t)epoch, n = (uint64_t)clip;
+    struct clv_random frames = clv_random_stream(seed, CLV_RANDOM_FRAMES, e, n);
+    struct clv_random augment = clv_random_stream(seed, CLV_RANDOM_AUGMENT, e, n);
+    const struct clv_clip_request request = {.clip = clip,
+                                             .frame_count = loader->frame_count,
+                                             .is_training = true,
+                                             .seed = clv_random_bits(&frames)};
+    bool may_flip = !(clips->class_count && loader->class_keeps_side[clips->classes[clip]]);
+    if (loaded->is_captions) {
+        const int32_t sentence = choose_sentence(loader, epoch, clip);
+        loaded->sentences[loaded->clip_count] = sentence;
+        may_flip = may_flip && !loader->sentence_keeps_side[sentence];
+    }
+    int status = clips->read(clips->payload, loader->images, &request);
+    if (status == CLV_OK)
+        status = clv_augment_clip(loader->augment,
+                                  loaded->pixels + (size_t)loaded->clip_count * loader->clip_size,
+                                  loader->images, loader->frame_count, may_flip, &augment);
+    return status;
+}
+
+static void note_broken(const struct clv_loader *loader, struct clv_loaded *loaded, int32_t clip)
+{
+    char name[CLV_CLIP_NAME_SIZE];
+    snprintf(loaded->reasons[loaded->broken_count], CLV_LOADER_MESSAGE_SIZE, "%s: %s",
+             clv_clips_name(name, loader->clips, clip), clv_error_message());
+    loaded->broken[loaded->broken_count++] = clip;
+}
+
+static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t pass)
+{
+    const int64_t passes = clv_loader_pass_count(loader);
+    const int64_t epoch = pass / passes;
+    const int32_t *order = loader->order + pass % passes * loader->options.batch_size;
+    struct clv_random random =
+        clv_random_stream(loader->options.seed, CLV_RANDOM_LOSS, (uint64_t)pass, 0);
+    if (epoch != loader->order_epoch)
+        shuffle(loader, epoch);
+    loaded->status = CLV_OK;
+    loaded->pass = pass;
+    loaded->clip_count = loaded->broken_count = 0;
+    loaded->is_captions = clv_random_uniform(&random) < (double)loader->options.caption_share;
+    const int count = clv_loader_clip_count(loader, pass);
+    for (int i = 0; i < count; i++) {
+        int status = read_clip(loader, loaded, epoch, order[i]);
+        if (status == CLV_OK) {
+            loaded->clips[loaded->clip_count++] = order[i];
+        } else if (status == CLV_ENOMEM || status == CLV_ECANCELED) {
+            loaded->status = status;
+            snprintf(loaded->message, sizeof loaded->message, "%s", clv_error_message());
+            return;
+        } else {
+            note_broken(loader, loaded, order[i]);
+        }
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void *work(void *payload)
+{
+    struct clv_loader *loader = payload;
+    for (int64_t pass = loader->first; pass < loader->end; pass++) {
+        struct clv_loaded *loaded = clv_queue_pop(loader->empty);
+        if (!loaded)
+            break;
+        load(loader, loaded, pass);
+        const bool is_over = loaded->status != CLV_OK;
+        if (!clv_queue_push(loader->full, loaded) || is_over)
+            break;
+    }
+    clv_queue_close(loader->full);
+    return NULL;
+}
+
+int clv_loader_start(struct clv_loader *loader, int64_t first, int64_t end)
+{
+    clv_loader_stop(loader);
+    loader->first = first;
+    loader->end = end;
+    int status = clv_queue_create(&loader->empty, loader->slot_count);
+    if (status == CLV_OK)
+        status = clv_queue_create(&loader->full, loader->slot_count);
+    if (status == CLV_OK) {
+        for (int i = 0; i < loader->slot_count; i++)
+            clv_queue_push(loader->empty, &loader->slots[i]);
+        loader->is_running = pthread_create(&loader->thread, NULL, work, loader) == 0;
+        if (!loader->is_running)
+            status = clv_fail(CLV_ERR, "no thread can be started to read clips");
+    }
+    if (status != CLV_OK)
+        clv_loader_stop(loader);
+    return status;
+}
+
+struct clv_loaded *clv_loader_next(struct clv_loader *loader)
+{
+    return clv_queue_pop(loader->full);
+}
+
+void clv_loader_give_back(struct clv_loader *loader, struct clv_loaded *loaded)
+{
+    clv_queue_push(loader->empty, loaded);
+}
+
+void clv_loader_stop(struct clv_loader *loader)
+{
+    if (loader->empty)
+        clv_queue_close(loader->empty);
+    if (loader->full)
+        clv_queue_close(loader->full);
+    if (loader->is_running)
+        pthread_join(loader->thread, NULL);
+    loader->is_running = false;
+    clv_queue_free(loader->empty);
+    clv_queue_free(loader->full);
+    loader->empty = loader->full = NULL;
+}
