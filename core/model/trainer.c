@@ -52,7 +52,10 @@ int clv_trainer_add_temporal(struct clv_model_config *config, int layer_count, e
     wanted.mask = mask;
     wanted.frame_count = frame_count ? frame_count : config->frame_count;
     wanted.resize = CLV_RESIZE_BILINEAR_256;
-    int status = clv_config_check(&wanted);
+    struct clv_model_config checked = wanted;
+    if (checked.vocabulary_size == 0) /* the vocabulary's, which is read later */
+        checked.vocabulary_size = 1;
+    int status = clv_config_check(&checked);
     if (status == CLV_OK)
         *config = wanted;
     return status;
