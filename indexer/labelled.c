@@ -330,7 +330,7 @@ static void fill_rows(struct clv_labelled *labelled, const bool *is_in, bool wan
             continue;
         const struct clv_label *row = &labels->rows[i];
         labelled->rows[clip] = i;
-        labelled->classes[clip] = row->class;
+        labelled->classes[clip] = row->class_index;
         labelled->sentence_starts[clip++] = sentence;
         for (int k = 0; k < row->sentence_count; k++)
             labelled->sentences[sentence++] = labels->sentences[row->sentence_first + k];

@@ -187,7 +187,7 @@ static int read_row(struct clv_labels *labels, char **label_out, struct reading 
     const struct clv_csv *csv = reading->csv;
     const struct columns *columns = &reading->columns;
     const char *path = NULL, *label = NULL;
-    *to = (struct clv_label){.class = -1, .line = clv_csv_line(csv, row)};
+    *to = (struct clv_label){.class_index = -1, .line = clv_csv_line(csv, row)};
     int status = check_width(csv, row);
     if (status == CLV_OK)
         status = read_names(&path, &label, reading, row);
@@ -228,7 +228,7 @@ static int fail_missing(const struct clv_labels *labels, char *const *texts)
     struct clv_bytes list = {0};
     bool has_more = false;
     for (int i = 0; i < labels->count; i++) {
-        if (labels->rows[i].class >= 0)
+        if (labels->rows[i].class_index >= 0)
             continue;
         rows++;
         if (was_named(texts, missing, named, texts[i]))
@@ -262,8 +262,8 @@ static int find_classes(struct clv_labels *labels, char *const *texts,
     if (status != CLV_OK)
         return status;
     for (int i = 0; i < labels->count; i++) {
-        labels->rows[i].class = clv_classes_find(&labels->classes, texts[i]);
-        missing += labels->rows[i].class < 0;
+        labels->rows[i].class_index = clv_classes_find(&labels->classes, texts[i]);
+        missing += labels->rows[i].class_index < 0;
     }
     return missing ? fail_missing(labels, texts) : CLV_OK;
 }

@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 struct clv_label {
-    char *path;    /* of the footage, from the list's own directory on where it is relative */
-    char *name;    /* the path as it stands in the list */
-    int32_t class; /* -1: the list has no labels */
+    char *path;          /* of the footage, from the list's own directory on where it is relative */
+    char *name;          /* the path as it stands in the list */
+    int32_t class_index; /* -1: the list has no labels */
     int64_t start_ms, end_ms; /* -1: from the beginning, to the end */
     size_t line;
     int32_t sentence_first, sentence_count; /* in clv_labels.sentences */

@@ -53,7 +53,7 @@ int clv_labels_hold_out(bool *held_out, const struct clv_labels *labels, double 
             clv_random_stream(seed, CLV_RANDOM_ORDER, UINT64_MAX, (uint64_t)c);
         int count = 0;
         for (int i = 0; i < labels->count; i++)
-            if (labels->classes.count == 0 || labels->rows[i].class == c)
+            if (labels->classes.count == 0 || labels->rows[i].class_index == c)
                 rows[count++] = i;
         hold_some(held_out, rows, count, fraction, &random);
     }
