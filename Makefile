@@ -74,9 +74,13 @@ PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core
           core/model/weights.h core/model/checkpoint.h \
           core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \
+          core/model/random.h core/model/clips.h core/model/augment.h core/model/mix.h \
+          core/model/validate.h core/model/learner.h core/model/trainer.h \
           core/model/vocabulary_train.h \
           core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
-          indexer/scan.h indexer/ingest.h query/search.h query/export.h
+          indexer/scan.h indexer/ingest.h indexer/classes.h indexer/labels.h indexer/captions.h \
+          indexer/labelled.h \
+          indexer/journal.h indexer/report.h query/search.h query/export.h
 
 TEST_SRC := $(wildcard tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*.c \
                        tests/fault/test_*.c)

@@ -73,8 +73,8 @@ void clv_help_bash(FILE *stream)
 static void print_zsh_opts(FILE *stream, const struct clv_opt *opts, const void *defaults)
 {
     for (; opts->name != NULL; opts++) {
-        fprintf(stream, " \\\n        '--%s%s[", clv_opt_is_on(opts, defaults) ? "no-" : "",
-                opts->name);
+        fprintf(stream, " \\\n        '%s--%s%s[", opts->kind == CLV_OPT_LIST ? "*" : "",
+                clv_opt_is_on(opts, defaults) ? "no-" : "", opts->name);
         for (const char *c = opts->help; *c != '\0'; c++) {
             if (*c == '[' || *c == ']' || *c == ':')
                 fputc('\\', stream);
@@ -87,7 +87,7 @@ static void print_zsh_opts(FILE *stream, const struct clv_opt *opts, const void 
             for (int i = 0; opts->enums[i] != NULL; i++)
                 fprintf(stream, "%s%s", i > 0 ? " " : "", opts->enums[i]);
             fputs(")", stream);
-        } else if (opts->kind == CLV_OPT_STRING) {
+        } else if (opts->kind == CLV_OPT_STRING || opts->kind == CLV_OPT_LIST) {
             fprintf(stream, ":%s:_files", opts->value_name);
         } else if (opts->kind != CLV_OPT_BOOL) {
             fprintf(stream, ":%s:", opts->value_name);

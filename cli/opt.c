@@ -33,6 +33,8 @@ static size_t value_size(enum clv_opt_kind kind)
         return sizeof(bool);
     case CLV_OPT_STRING:
         return sizeof(const char *);
+    case CLV_OPT_LIST:
+        return sizeof(struct clv_opt_list);
     case CLV_OPT_NUMBER:
         return sizeof(double);
     case CLV_OPT_ENUM:
@@ -131,6 +133,23 @@ static int set_enum(int *out, const struct clv_opt *opt, const char *spelling, c
                     clv_opt_value_text(choices, opt), text);
 }
 
+static int set_string(const char **out, const struct clv_opt *opt, const char *spelling,
+                      const char *text)
+{
+    if (text[0] == '\0')
+        return clv_fail(CLV_EINVAL, "%s needs a %s, not an empty text", spelling, opt->value_name);
+    *out = text;
+    return CLV_OK;
+}
+
+static int add_string(struct clv_opt_list *list, const struct clv_opt *opt, const char *spelling,
+                      const char *text)
+{
+    if (list->count == CLV_OPT_LIST_MAX)
+        return clv_fail(CLV_EINVAL, "%s is given more than %d times", spelling, CLV_OPT_LIST_MAX);
+    return set_string(&list->items[list->count++], opt, spelling, text);
+}
+
 static int set_value(const struct clv_opt_set *set, const struct clv_opt *opt, const char *spelling,
                      const char *text)
 {
@@ -141,11 +160,9 @@ static int set_value(const struct clv_opt_set *set, const struct clv_opt *opt, c
             return clv_fail(CLV_EINVAL, "%s is on or off (1 or 0), not '%s'", spelling, text);
         return CLV_OK;
     case CLV_OPT_STRING:
-        if (text[0] == '\0')
-            return clv_fail(CLV_EINVAL, "%s needs a %s, not an empty text", spelling,
-                            opt->value_name);
-        *(const char **)value = text;
-        return CLV_OK;
+        return set_string(value, opt, spelling, text);
+    case CLV_OPT_LIST:
+        return add_string(value, opt, spelling, text);
     case CLV_OPT_INTEGER:
         if (!parse_integer(value, text))
             return clv_fail(CLV_EINVAL, "%s needs a whole number, not '%s'", spelling, text);

@@ -15,10 +15,17 @@
 enum clv_opt_kind {
     CLV_OPT_BOOL,    /* bool */
     CLV_OPT_STRING,  /* const char * */
+    CLV_OPT_LIST,    /* struct clv_opt_list: a string each time the flag is given */
     CLV_OPT_INTEGER, /* int64_t */
     CLV_OPT_NUMBER,  /* double */
     CLV_OPT_TIME,    /* int64_t, milliseconds: "83.5", "1:23.5", "500ms", "2s", "3m", "1h" */
     CLV_OPT_ENUM,    /* int, index of the choice */
+};
+
+#define CLV_OPT_LIST_MAX 32
+struct clv_opt_list {
+    const char *items[CLV_OPT_LIST_MAX];
+    int count;
 };
 
 /* One flag; a table ends with a NULL name. */

@@ -1,0 +1,168 @@
+# Training as a person does it: a run and what it leaves, stopping and going on, clips that cannot
+# be read, and flags that make no sense. The model is tiny, and learns nothing.
+. tests/cli/lib.sh
+
+set=$work/set
+"$CLV_BUILD/tests/stage/stage" "$set" --clips 8 --size 48x36 --fps 6 \
+    --actions "sit down,stand up,crouch,rise from a crouch" >/dev/null 2>"$work/err" ||
+    fail stage "$(head -c 300 "$work/err")"
+cut -f2 "$set/captions.tsv" | cat - "$set/synonyms.csv" >"$work/texts.txt"
+"$CLAVERDB" model vocabulary "$work/texts.txt" -o "$work/bpe.txt" --size 560 >/dev/null 2>&1 ||
+    fail vocabulary "no vocabulary"
+
+# train NAME STATUS RUN FLAGS…: a tiny random model.
+train() {
+    name=$1 want=$2 run=$3
+    shift 3
+    expect "$name" "$want" "$CLAVERDB" train --init random --vocab "$work/bpe.txt" --image 16 \
+        --patch 8 --width 16 --layers 2 --text-width 16 --text-layers 1 --embed 16 -T 4 \
+        --batch 3 --warmup 1 -o "$work/$run" "$@"
+}
+# weights FILE: a digest of the tensors, without the header, which says when it was written.
+weights() {
+    header=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    tail -c "+$((header + 9))" "$1" | cksum
+}
+full="--data $set/labels.csv --classes $set/classes.csv --prompts $set/synonyms.csv --prompts
+    $set/body.csv --hold-out 0.5"
+
+# ---- a run ----
+
+train run 0 run $full --epochs 2
+out_has "the result is named" "^$work/run/model.safetensors$"
+out_has "the run is summed up" '^trained 2 epochs \(4 steps\) in .*: loss [0-9.]+, top-1 [0-9.]+ %'
+err_has "epochs are shown" '^epoch 2/2: loss [0-9.]+, top-1 [0-9.]+ %, top-5 100.0 %'
+for file in model.safetensors best.safetensors last.safetensors log.jsonl report.html; do
+    [ -s "$work/run/$file" ] && ok "$file" || fail "$file" "is missing"
+done
+cp "$work/run/log.jsonl" "$work/out"
+json "the journal's lines" 'map(.type) | join(" ")' \
+    "start step step epoch step step epoch"
+json "the journal's steps" 'map(select(.type == "step") | .step) | join(" ")' "1 2 3 4"
+json "every step has a loss" 'map(select(.type == "step" and (.loss | type) == "number")) | length' 4
+json "classes and prompts" '.[0] | "\(.clips) \(.classes) \(.prompts) \(.validation_clips)"' "4 4 26 4"
+cp "$work/run/report.html" "$work/out"
+out_has "the report has curves" '<svg viewBox'
+out_has "the report has a confusion matrix" '<table class="matrix">'
+out_has "the report has pictures" 'src="data:image/jpeg;base64,'
+out_lacks "the report loads nothing" '(src|href)="?(http|//|file)'
+expect "the model can be looked at" 0 "$CLAVERDB" model info "$work/run/model.safetensors"
+
+# ---- as data and programs ----
+
+train "json" 0 json $full --epochs 2 --json --progress none
+json "json lines" 'map(.type) | join(" ")' "epoch epoch summary"
+json "json summary" '.[-1] | "\(.step) \(.steps) \(.interrupted) \(.skipped)"' "4 4 false 0"
+same "the same run, the same weights" "$(weights "$work/run/model.safetensors")" \
+    "$(weights "$work/json/model.safetensors")"
+train "another seed" 0 seed $full --epochs 2 --seed 5
+[ "$(weights "$work/run/model.safetensors")" != "$(weights "$work/seed/model.safetensors")" ] &&
+    ok "another seed, other weights" || fail "another seed" "the weights are the same"
+train "json progress" 0 progress $full --epochs 2 --progress json
+cp "$work/err" "$work/out"
+grep '"type":"progress"' "$work/err" >"$work/out"
+json "progress says how far it is" '.[0].steps' 4
+
+# ---- stopping and going on ----
+
+train "not stopped" 0 whole $full --epochs 24
+"$CLAVERDB" train --init random --vocab "$work/bpe.txt" --image 16 --patch 8 --width 16 --layers 2 \
+    --text-width 16 --text-layers 1 --embed 16 -T 4 --batch 3 --warmup 1 -o "$work/parts" $full \
+    --epochs 24 >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+tries=0
+while [ "$(grep -c '"type":"step"' "$work/parts/log.jsonl" 2>/dev/null || :)" -lt 3 ] 2>/dev/null ||
+    [ ! -e "$work/parts/log.jsonl" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 3000 ] && kill -0 "$pid" 2>/dev/null || break
+    sleep 0.02
+done
+kill -INT "$pid" 2>/dev/null
+wait "$pid"
+same "interrupted" $? 130
+err_has "says how to go on" "interrupted after step [0-9]+ of 48; the same command with --resume goes on from '$work/parts/last.safetensors'"
+[ -e "$work/parts/report.html" ] && ok "there is a report meanwhile" || fail report "none"
+train "not twice" 2 parts $full --epochs 24
+err_has "an old run is not overwritten" "'$work/parts' holds a run already; --resume goes on with it"
+train "other options" 2 parts $full --epochs 24 --resume --lr 0.5
+err_has "what differs is named" 'was written with lr '
+train "go on" 0 parts $full --epochs 24 --resume
+same "as if never stopped" "$(weights "$work/parts/model.safetensors")" \
+    "$(weights "$work/whole/model.safetensors")"
+same "and the state to go on from" "$(weights "$work/parts/last.safetensors")" \
+    "$(weights "$work/whole/last.safetensors")"
+same "each step is in the journal once" \
+    "$(grep '"type":"step"' "$work/parts/log.jsonl" | jq .step | sort -n | uniq | wc -l)" \
+    "$(grep -c '"type":"step"' "$work/parts/log.jsonl")"
+train "anew" 0 parts $full --epochs 1 --force
+train "nothing to go on with" 2 nothing $full --resume
+err_has "says so" "there is nothing to go on with: no '$work/nothing/last.safetensors'"
+
+# ---- clips that cannot be read ----
+
+sed "s#^clips/#$set/clips/#" "$set/labels.csv" >"$work/broken.csv"
+head -c 100 "$set/$(sed -n '2s/,.*//p' "$set/labels.csv")" >"$work/cut.mp4"
+printf 'gone.mp4,crouching,,\ncut.mp4,crouching,,\n' >>"$work/broken.csv"
+broken="--data $work/broken.csv --classes $set/classes.csv"
+train "some clips are broken" 3 broken $broken --epochs 2
+err_has "a missing one is named" "left out: .*gone.mp4"
+err_has "a corrupt one is named" "left out: .*cut.mp4"
+out_has "they are counted" '; 2 clips left out'
+same "they are named once" "$(grep -c 'left out: .*gone.mp4' "$work/err")" 1
+cp "$work/broken/log.jsonl" "$work/out"
+json "the journal names them" \
+    'map(select(.type == "skipped") | .clip) | sort | join(" ")' "cut.mp4 gone.mp4"
+cp "$work/broken/report.html" "$work/out"
+out_has "so does the report" '<h2>2 clips left out</h2>'
+printf 'path,label\ngone.mp4,x\naway.mp4,y\n' >"$work/all.csv"
+train "all clips are broken" 2 all --data "$work/all.csv" --epochs 1
+err_has "says so" 'none of 2 clips can be read'
+
+# ---- sentences, weights, masks ----
+
+train "sentences alone" 0 sentences --data "$set/captions.tsv" --captions "$set/captions.tsv" \
+    --epochs 1 --validation "$set/captions.tsv"
+out_has "recall is told" 'R@1 [0-9.]+ %'
+train "sentences and classes" 0 both $full --captions "$set/captions.tsv" --epochs 1
+train "no temporal branch" 0 none $full --mask none --epochs 1
+expect "from weights" 0 "$CLAVERDB" train --init "$work/none/model.safetensors" $full --epochs 1 \
+    --freeze-image --mask kmct -o "$work/from"
+expect "the new branch is there" 0 "$CLAVERDB" model info "$work/from/model.safetensors" --json
+json "with its mask" '.[0].mask // .[0].config.mask' KMCT
+expect "from CLAVER weights" 0 "$CLAVERDB" train --init "$work/run/best.safetensors" \
+    --data "$set/labels.csv" --classes "$set/classes.csv" --freeze-text --epochs 1 -o "$work/on"
+
+# ---- what makes no sense ----
+
+bad() {
+    name=$1 pattern=$2
+    shift 2
+    expect "$name" 2 "$CLAVERDB" train "$@"
+    err_has "$name: says so" "$pattern"
+    same "$name: in one sentence" "$(wc -l <"$work/err")" 1
+}
+ready="--data $set/labels.csv --classes $set/classes.csv -o $work/new --init random"
+bad "no data" 'with --data' --init random -o "$work/new"
+bad "no init" 'with --init' --data "$set/labels.csv" -o "$work/new"
+bad "no output" 'with -o' --data "$set/labels.csv" --init random
+bad "no vocabulary" 'needs a vocabulary' $ready
+bad "no such weights" "no-such-model" --data "$set/labels.csv" --init no-such-model -o "$work/new"
+bad "no such list" 'nothere.csv' --data "$work/nothere.csv" --init random -o "$work/new"
+bad "a share of all" 'not between 0 and 1' $ready --hold-out 1
+bad "no share" "takes a share such as 0.1, or COLUMN=VALUE, not 'some'" $ready --hold-out some
+bad "no such column" 'no column for the groups \(scene\)' $ready --hold-out scene=1
+bad "two validations" 'exclude each other' $ready --hold-out 0.5 --validation "$set/labels.csv"
+bad "no epochs" '--epochs takes values' $ready --epochs 0
+bad "no such mask" '--mask takes one of' $ready --mask some
+bad "a file for a folder" 'is a file; name a folder' --data "$set/labels.csv" --init random \
+    -o "$set/labels.csv"
+bad "patches do not fit" 'cannot be cut into patches of 7' $ready --vocab "$work/bpe.txt" --patch 7
+sed 's/crouching/crouching down/' "$set/labels.csv" >"$set/other.csv"
+bad "labels without class" "'crouching down' \(line 4\)" --data "$set/other.csv" \
+    --classes "$set/classes.csv" --init random -o "$work/new"
+printf 'id,name\n0,sit, then rise\n' >"$work/prompts.csv"
+bad "broken prompts" "line 2 of '$work/prompts.csv' has 3 cells" $ready \
+    --prompts "$work/prompts.csv"
+[ ! -e "$work/new" ] && ok "nothing is left of it" || fail leftovers "$work/new is there"
+
+finish
