@@ -24,6 +24,7 @@ const struct clv_command *const clv_commands[] = {
     &clv_command_rebuild,
     &clv_command_forget,
     &clv_command_train,
+    &clv_command_eval,
     &clv_command_model_info,
     &clv_command_model_import,
     &clv_command_model_tensors,

@@ -48,6 +48,8 @@ int clv_session_open_store(struct clv_session *session, const struct clv_cli *cl
  * placeholder, with a warning on stderr that text means nothing to it, where `warns`. A remembered
  * one whose weights have become others is CLV_EINVAL with what to do about it. Needs the store. */
 int clv_session_open_model(struct clv_session *session, bool warns);
+/* The same without a database: the model that --model names, else the placeholder. */
+int clv_session_open_model_alone(struct clv_session *session, bool warns);
 /* Sets model_id where the store knows the model, and the model's frame count to what was indexed
  * where it is free: that of the default, else of the newest. */
 int clv_session_find_model(struct clv_session *session);

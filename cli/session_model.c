@@ -299,6 +299,13 @@ done:
     return status;
 }
 
+int clv_session_open_model_alone(struct clv_session *session, bool warns)
+{
+    const struct clv_globals *flags = &session->cli->flags;
+    return flags->model != NULL ? open_named(session, flags->model, flags->vocab)
+                                : open_placeholder(session, warns);
+}
+
 /* ---- which vectors are its own ---- */
 
 int clv_session_find_model(struct clv_session *session)

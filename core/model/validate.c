@@ -87,6 +87,9 @@ static int allocate(struct validating *v)
         return clv_fail_memory("a validation");
     for (size_t i = 0; i < most * frames; i++)
         v->slots[i] = (int32_t)i;
+    if (v->options->scores_out)
+        memset(v->options->scores_out, 0,
+               (size_t)v->clips->clip_count * classes * sizeof *v->options->scores_out);
     if (texts)
         unit_rows(v->units, v->options->text_features, texts, embed);
     return CLV_OK;
@@ -178,8 +181,12 @@ static void judge(struct validating *v)
     const int32_t truth = v->clips->classes[v->current];
     const double squares = (double)v->view_count * v->crop_count;
     int32_t predicted = 0;
+    float *kept = v->options->scores_out;
     int better = 0;
     for (int32_t c = 0; c < classes; c++) {
+        if (kept)
+            kept[(size_t)v->current * (size_t)classes + (size_t)c] =
+                (float)(v->scores[c] / squares);
         if (v->scores[c] > v->scores[predicted])
             predicted = c;
         /* A tie is no knowledge, and NaN is none either. */

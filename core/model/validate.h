@@ -56,6 +56,9 @@ struct clv_validate_options {
     const float *logit_scale; /* NULL: as in the encoder's config */
     /* Where the clips' vectors go: [clip_count, E], unit, zero for broken ones; NULL: nowhere. */
     float *vectors_out;
+    /* Where their probabilities go: [clip_count, C], averaged over prompts and views, zero for
+     * broken clips; NULL: nowhere. */
+    float *scores_out;
 };
 
 /* Memory is set aside once, at the start. Pair with clv_validation_release(), which `out` is ready

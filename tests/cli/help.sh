@@ -1,7 +1,7 @@
 # Help, man page, completion and version: every flag is in each of them.
 . tests/cli/lib.sh
 
-commands='index search export ls status check rebuild forget train demo help version'
+commands='index search export ls status check rebuild forget train eval demo help version'
 expect help_program 0 "$CLAVERDB" help
 for command in $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify' 'model vocabulary'; do out_has "help_lists_$command" "^  $command "; done
 for flag in db model vocab threads json quiet verbose color progress help version; do
@@ -40,6 +40,7 @@ flags_of forget ''
 flags_of train '--data --classes --captions --facts --validation --hold-out --init --output --resume --force --epochs --batch --accumulate --lr --temporal-factor --warmup --weight-decay --clip-norm --prompt-slots --smoothing --mixup --cutmix --no-crop --flip --jitter --grayscale --drop-path --caption-share --freeze-text --freeze-image --checkpointing --clips-in-memory --validate-every --save-every --seed --decode-threads --frames --mask --temporal-start --temporal-layers --image --patch --width --layers --text-width --text-layers --embed --embedding-std'
 cp "$work/zsh" "$work/out"
 out_has "a flag that is given several times" "'[*]--prompts\\["
+flags_of eval '--data --classes --labels --pairs --views --shots --group --write-split --seed --captions --facts --match --indexed --plain --scores --frames'
 flags_of 'model info' ''
 flags_of 'model compare' '--tolerance'
 flags_of 'model list' '--catalogue'
