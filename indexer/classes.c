@@ -20,9 +20,10 @@ static const char *const name_names[] = {"name", "label", "class", "class_name",
 static char *plain_name(const char *name)
 {
     struct clv_bytes lower = {0};
-    if (clv_unicode_lower(&lower, name, strlen(name)) != CLV_OK || !lower.data) {
+    clv_bytes_text(&lower, ""); /* there is something to be found even of an empty name */
+    if (clv_unicode_lower(&lower, name, strlen(name)) != CLV_OK || lower.status != CLV_OK) {
         clv_bytes_release(&lower);
-        return strdup(name);
+        return NULL;
     }
     char *to = lower.data;
     for (const char *from = lower.data; *from; from++) {
@@ -265,7 +266,7 @@ static int find_plain(const struct clv_classes *classes, const char *label)
 {
     char *plain = plain_name(label);
     if (!plain)
-        return -1;
+        return clv_fail_memory("a list of classes");
     int at = lower_bound(classes->by_plain, classes->plain, classes->count, plain);
     int found = -1;
     if (at < classes->count && strcmp(classes->plain[classes->by_plain[at]], plain) == 0)
@@ -302,5 +303,5 @@ int clv_classes_find(const struct clv_classes *classes, const char *label)
     if (at < classes->count && strcmp(classes->names[classes->by_name[at]], label) == 0)
         return classes->by_name[at];
     int found = find_plain(classes, label);
-    return found >= 0 ? found : find_id(classes, label);
+    return found != -1 ? found : find_id(classes, label);
 }

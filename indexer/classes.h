@@ -31,7 +31,8 @@ void clv_classes_release(struct clv_classes *classes);
 
 /* The class that `label` means: the one so called, letter by letter; else the one so called where
  * case, '_' for ' ' and repeated blanks do not count; else the one with this id. -1 where there is
- * none. Names come first because ids differ from list to list. */
+ * none, CLV_ENOMEM with the message recorded. Names come first because ids differ from list to
+ * list. */
 int clv_classes_find(const struct clv_classes *classes, const char *label);
 
 /* Texts of classes: text k of class c at texts[k * class_count + c]. */

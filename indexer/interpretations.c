@@ -46,6 +46,8 @@ static int read_rows(int32_t *of_row, int *counts, const struct clv_csv *csv, si
         size_t line = clv_csv_line(csv, row);
         /* A text that goes on in the next line makes a row of its own, with any number of cells. */
         int found = clv_classes_find(classes, id);
+        if (found == CLV_ENOMEM)
+            return found;
         if (found < 0)
             return clv_fail(CLV_EINVAL,
                             "line %zu of '%s' begins with '%.60s', which is no class of '%s'; a "

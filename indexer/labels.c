@@ -263,6 +263,8 @@ static int find_classes(struct clv_labels *labels, char *const *texts,
         return status;
     for (int i = 0; i < labels->count; i++) {
         labels->rows[i].class_index = clv_classes_find(&labels->classes, texts[i]);
+        if (labels->rows[i].class_index == CLV_ENOMEM)
+            return CLV_ENOMEM;
         missing += labels->rows[i].class_index < 0;
     }
     return missing ? fail_missing(labels, texts) : CLV_OK;
