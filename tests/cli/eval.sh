@@ -11,6 +11,8 @@ same_number() { json "$1" "$2 | if ((.[0] - .[1]) | fabs) < 1e-6 then true else 
 
 # ---- closed set ----
 printf 'a,b\nsitting down,standing up\n2,3\n' >"$work/pairs.csv"
+same stage_pairs "$(cat "$set_dir/pairs.csv")" "$(printf 'action,reversal\nsitting down,standing up\ncoming closer,walking away')"
+expect stage_pairs_read 0 evaluate $data --pairs "$set_dir/pairs.csv"
 expect closed 0 evaluate $data --pairs "$work/pairs.csv" --json --scores
 cp "$work/out" "$work/first"
 json closed_clips '[.[] | select(.type == "clip")] | length' 12

@@ -10,7 +10,7 @@ set -- --seed 5 --split test --clips 3 --actions "sit down,stand up,wave" --size
 expect films 0 "$stage" "$work/one" "$@"
 expect films_again 0 "$stage" "$work/two" "$@"
 expect films_of_other_seed 0 "$stage" "$work/three" "$@" --seed 6
-for file in labels.csv classes.csv captions.tsv clips.jsonl action_decomposition.csv body.csv \
+for file in labels.csv classes.csv pairs.csv captions.tsv clips.jsonl action_decomposition.csv body.csv \
     synonyms.csv; do
     cmp -s "$work/one/$file" "$work/two/$file" && ok "same_$file" || fail "same_$file" "differs"
 done

@@ -70,6 +70,21 @@ static int write_classes(const char *directory, const struct stage_dataset_optio
     return status;
 }
 
+/* Each pair of chosen actions once, where the first of them stands. */
+static int write_pairs(const char *directory, const struct stage_dataset_options *options)
+{
+    struct clv_bytes text = {0};
+    clv_bytes_text(&text, "action,reversal\n");
+    for (int i = 0; i < options->action_count; i++)
+        for (int k = i + 1; k < options->action_count; k++)
+            if (stage_action_pair(options->actions[i]) == options->actions[k])
+                clv_bytes_format(&text, "%s,%s\n", stage_action_at(options->actions[i])->title,
+                                 stage_action_at(options->actions[k])->title);
+    int status = write_text(directory, "pairs.csv", &text);
+    clv_bytes_release(&text);
+    return status;
+}
+
 struct shown {
     const char *action, *place;
     char actor[64], clothes[64], object[64];
@@ -182,6 +197,8 @@ int stage_dataset_write(const char *directory, const struct stage_dataset_option
     int status = clips ? clv_directory_create(clips) : CLV_ENOMEM;
     if (status == CLV_OK)
         status = write_classes(directory, options);
+    if (status == CLV_OK)
+        status = write_pairs(directory, options);
     if (status == CLV_OK)
         status = write_films(directory, options, texts, progress);
     for (int i = 0; i < 3; i++) {

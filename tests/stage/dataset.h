@@ -3,13 +3,15 @@
  *     clips/000000.mp4 …      the films
  *     labels.csv              path,label,start,end: label as `name` in classes.csv, seconds
  *     classes.csv             id,name
+ *     pairs.csv               action,reversal: names of classes that are each other's reversal
  *     captions.tsv            path, sentence, and what the sentence states: action, actor, clothes,
  *                             object, place (empty where it does not); tab-separated, with a header
  *     clips.jsonl             one line a film: everything it shows, its seed, how it is coded
  *     action_decomposition.csv, body.csv, synonyms.csv
  *                             interpretive prompts, id;name, five for each class
  *
- * Paths are relative to the folder. classes.csv and the prompts hold the chosen actions alone. */
+ * Paths are relative to the folder. classes.csv, pairs.csv and the prompts hold the chosen actions
+ * alone. */
 #ifndef CLV_TESTS_STAGE_DATASET_H
 #define CLV_TESTS_STAGE_DATASET_H
 
