@@ -102,6 +102,16 @@ expect indexed 0 evaluate --captions "$captions" --indexed --json --scores
 json indexed_candidates '.[-1] | [.measure, .candidates] | map(tostring) | join(" ")' "indexed $segments"
 json indexed_many_right "$sentences | map(.right > 1) | all" true
 same_number indexed_map "[.[-1].mean_average_precision, ($sentences | map(.average_precision) | add / length)]"
+# The first of all segments is what search finds first.
+jq -r 'select(.type == "sentence") | [.sentence, .rank] | @tsv' out | head -6 >ranks
+agrees=0
+while IFS="$(printf '\t')" read -r sentence rank; do
+    found=$("$CLAVERDB" search --quiet --exact --json -n 1 "$sentence" </dev/null | jq -r 'select(.type == "moment") | .path')
+    right=no
+    awk -F'\t' -v s="$sentence" '$2 == s { print $1 }' "$captions" | grep -qxF "clips/${found##*/}" && right=yes
+    if { [ "$rank" -eq 1 ] && [ $right = yes ]; } || { [ "$rank" -gt 1 ] && [ $right = no ]; }; then agrees=$((agrees + 1)); fi
+done <ranks
+same indexed_agrees_with_search "$agrees" 6
 # A part of a file: only segments with their middle in it are right.
 first=$(ls "$set_dir/clips" | head -1)
 printf 'path,sentence,start,end\n%s,someone moves,0,1.2\n%s,someone moves on,1.2,2\n' "$first" "$first" >"$set_dir/clips/parts.csv"
