@@ -45,23 +45,24 @@ static const char *const masks[] = {"model", "kmt", "kmct", "joint", "none", NUL
 static const char *const starts[] = {"identity", "published", NULL};
 
 #define FIELD(field) .offset = offsetof(struct clv_train_settings, field)
-#define STRING(flag, field, value, text)                                                      \
-    {                                                                                         \
-        .name = flag, .kind = CLV_OPT_STRING, FIELD(field), .value_name = value, .help = text \
+#define STRING(flag, field, value, text)                                             \
+    {                                                                                \
+        .name = (flag), .kind = CLV_OPT_STRING, FIELD(field), .value_name = (value), \
+        .help = (text)                                                               \
     }
-#define COUNT(flag, field, low, high, text)                                                     \
-    {                                                                                           \
-        .name = flag, .kind = CLV_OPT_INTEGER, FIELD(field), .value_name = "N", .minimum = low, \
-        .maximum = high, .help = text                                                           \
+#define COUNT(flag, field, low, high, text)                                       \
+    {                                                                             \
+        .name = (flag), .kind = CLV_OPT_INTEGER, FIELD(field), .value_name = "N", \
+        .minimum = (low), .maximum = (high), .help = (text)                       \
     }
-#define NUMBER(flag, field, low, high, text)                                                   \
-    {                                                                                          \
-        .name = flag, .kind = CLV_OPT_NUMBER, FIELD(field), .value_name = "X", .minimum = low, \
-        .maximum = high, .help = text                                                          \
+#define NUMBER(flag, field, low, high, text)                                                       \
+    {                                                                                              \
+        .name = (flag), .kind = CLV_OPT_NUMBER, FIELD(field), .value_name = "X", .minimum = (low), \
+        .maximum = (high), .help = (text)                                                          \
     }
-#define SWITCH(flag, field, text)                                      \
-    {                                                                  \
-        .name = flag, .kind = CLV_OPT_BOOL, FIELD(field), .help = text \
+#define SWITCH(flag, field, text)                                          \
+    {                                                                      \
+        .name = (flag), .kind = CLV_OPT_BOOL, FIELD(field), .help = (text) \
     }
 static const struct clv_opt opts[] = {
     STRING("data", data, "FILE",
@@ -106,9 +107,9 @@ static const struct clv_opt opts[] = {
      .help = "begin anew where RUN holds a run already"},
     COUNT("epochs", epochs, 1, 100000, "passes over all clips [60]"),
     COUNT("batch", batch, 1, 65536, "clips that go through the model together [8]"),
-    COUNT("accumulate", accumulate, -1, 65536, "batches a step [4; 1 from random weights]"),
-    NUMBER("lr", lr, -1, 10, "learning rate at its highest [1.2e-5; 1e-3 from random weights]"),
-    NUMBER("temporal-factor", temporal_factor, -1, 1e6,
+    COUNT("accumulate", accumulate, 1, 65536, "batches a step [4; 1 from random weights]"),
+    NUMBER("lr", lr, 0, 10, "learning rate at its highest [1.2e-5; 1e-3 from random weights]"),
+    NUMBER("temporal-factor", temporal_factor, 0, 1e6,
            "times that for the temporal branch [10; 1 from random weights]"),
     NUMBER("warmup", warmup, 0, 100000, "epochs until the learning rate is at its highest [5]"),
     NUMBER("weight-decay", weight_decay, 0, 10, "AdamW's [0.001]"),
@@ -163,7 +164,7 @@ static const struct clv_opt opts[] = {
     COUNT("text-width", text_width, 8, 16384, "the width of its text branch [128]"),
     COUNT("text-layers", text_layers, 1, 256, "blocks of its text branch [3]"),
     COUNT("embed", embed, 8, 16384, "numbers in a vector of the index [128]"),
-    NUMBER("embedding-std", embedding_std, -1, 10,
+    NUMBER("embedding-std", embedding_std, 0, 10,
            "spread of new embeddings of place and time; 0: as published [0.3 in a random model]"),
     {.name = NULL},
 };
