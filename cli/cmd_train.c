@@ -39,6 +39,7 @@ static const struct clv_train_settings defaults = {
     .text_layers = 3,
     .embed = 128,
     .embedding_std = -1,
+    .temporal_std = -1,
 };
 
 static const char *const masks[] = {"model", "kmt", "kmct", "joint", "none", NULL};
@@ -165,7 +166,9 @@ static const struct clv_opt opts[] = {
     COUNT("text-layers", text_layers, 1, 256, "blocks of its text branch [3]"),
     COUNT("embed", embed, 8, 16384, "numbers in a vector of the index [128]"),
     NUMBER("embedding-std", embedding_std, 0, 10,
-           "spread of new embeddings of place and time; 0: as published [0.3 in a random model]"),
+           "spread of new embeddings of place; 0: as published [0.3 in a random model]"),
+    NUMBER("temporal-std", temporal_std, 0, 10,
+           "spread of new embeddings of time; 0: as published [1.5 in a random model]"),
     {.name = NULL},
 };
 

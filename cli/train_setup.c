@@ -201,6 +201,7 @@ static int open_random(struct clv_train_model *model, const struct clv_cli *cli)
     model->start.vocabulary_path = cli->flags.vocab;
     model->start.embedding_std =
         settings->embedding_std >= 0 ? (float)settings->embedding_std : 0.3f;
+    model->start.temporal_std = settings->temporal_std >= 0 ? (float)settings->temporal_std : 1.5f;
     return random_config(&model->config, settings);
 }
 
@@ -219,6 +220,7 @@ static int open_weights(struct clv_train_model *model, const struct clv_cli *cli
     model->start.weights = model->model.weights;
     model->start.vocabulary_path = cli->flags.vocab;
     model->start.embedding_std = settings->embedding_std >= 0 ? (float)settings->embedding_std : 0;
+    model->start.temporal_std = settings->temporal_std >= 0 ? (float)settings->temporal_std : 0;
     return CLV_OK;
 }
 

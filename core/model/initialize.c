@@ -113,13 +113,15 @@ static void single_param(float *out, const struct clv_param *param,
     const size_t count = param->element_count;
     const char *name = param->name;
     const double vision = 1 / sqrt(config->vision.width);
-    const double embedding = (double)how->embedding_std;
+    const double embedding = (double)how->embedding_std, temporal = (double)how->temporal_std;
     if (strstr(name, "ln_"))
         constant(out, count, ends_with(name, ".weight") ? 1 : 0);
     else if (strcmp(name, "logit_scale") == 0)
         constant(out, count, (float)LOGIT_SCALE);
+    else if (strcmp(name, "visual.temporal_embedding") == 0 && temporal > 0)
+        normal(out, count, temporal, random);
     else if (strcmp(name, "visual.temporal_embedding") == 0)
-        truncated(out, count, embedding > 0 ? embedding : TEMPORAL_STD, random);
+        truncated(out, count, TEMPORAL_STD, random);
     else if (strcmp(name, "visual.positional_embedding") == 0)
         normal(out, count, embedding > 0 ? embedding : vision, random);
     else if (strcmp(name, "positional_embedding") == 0)

@@ -12,7 +12,8 @@
 struct clv_initialize {
     uint64_t seed;
     bool is_identity;    /* temporal blocks: output projections and their biases are zero */
-    float embedding_std; /* of positions in the frame and in time; 0: as published */
+    float embedding_std; /* of positions in the frame; 0: as published */
+    float temporal_std;  /* of positions in time; 0: as published */
 };
 
 /* Fills out [param->element_count]. What a parameter becomes depends on seed, name and shape only,

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STD_MAX 10.0
 #define TEXT_BATCH_DEFAULT 8192
 #define TOKEN_BATCH 4096 /* frame tokens a validating pass takes together, about */
 #define WINDOW_BATCH_MAX 8
@@ -215,13 +216,15 @@ static int fill_parameters(struct clv_trainer *trainer, const struct clv_trainer
     const struct clv_params *params = clv_learner_params(trainer->learner);
     const struct clv_initialize how = {.seed = trainer->options.seed,
                                        .is_identity = start->temporal == CLV_TEMPORAL_IDENTITY,
-                                       .embedding_std = start->embedding_std};
+                                       .embedding_std = start->embedding_std,
+                                       .temporal_std = start->temporal_std};
     const bool is_new_temporal = start->weights && trainer->config.temporal.width &&
                                  !clv_weights_find(start->weights, "visual.temporal_embedding");
     int status = CLV_OK;
-    if (!(how.embedding_std >= 0 && how.embedding_std < 2))
-        return clv_fail(CLV_EINVAL, "a deviation of embeddings of %g is not in 0..2",
-                        (double)how.embedding_std);
+    if (!(how.embedding_std >= 0 && how.embedding_std <= STD_MAX) ||
+        !(how.temporal_std >= 0 && how.temporal_std <= STD_MAX))
+        return clv_fail(CLV_EINVAL, "deviations of embeddings of %g and %g are not in 0..%g",
+                        (double)how.embedding_std, (double)how.temporal_std, STD_MAX);
     if (start->weights)
         status = check_weights(&trainer->config, start->weights, is_new_temporal);
     for (size_t i = 0; i < params->count && status == CLV_OK; i++) {

@@ -35,9 +35,10 @@ struct clv_trainer_start {
     const struct clv_model_config *config;
     const struct clv_weights *weights; /* copied; NULL: random parameters. */
     enum clv_temporal_start temporal;  /* of a new branch, alone or in a random model */
-    float embedding_std; /* of new embeddings of places in the frame and in time; 0: as published
-                          * (width^-1/2 and .02). A small model trained from nothing needs about
-                          * .3 to see places and times at all */
+    /* Of new embeddings of places in the frame and of time; 0: as published (width^-1/2 and .02).
+     * A small model trained from nothing needs about .3 to see places at all. Time is added to
+     * tokens that the spatial blocks have made large, and needs 1 or more to be seen. */
+    float embedding_std, temporal_std;
     /* A vocabulary file or directory. NULL: the one inside `weights`, or beside their file. It goes
      * into every file that training writes. */
     const char *vocabulary_path;

@@ -77,6 +77,7 @@ static int train(const struct variant *variant, uint64_t seed, struct clv_device
     struct clv_trainer_start start = {.config = &config,
                                       .temporal = CLV_TEMPORAL_PUBLISHED,
                                       .embedding_std = how->std,
+                                      .temporal_std = how->std,
                                       .vocabulary_path = vocabulary};
     if (!squares_create(&training, how->steps * BATCH, SIDE, seed, false) ||
         !squares_create(&fresh, FRESH, SIDE, seed + 1000, false))
