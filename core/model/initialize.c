@@ -125,9 +125,9 @@ static void single_param(float *out, const struct clv_param *param,
     else if (strcmp(name, "visual.positional_embedding") == 0)
         normal(out, count, embedding > 0 ? embedding : vision, random);
     else if (strcmp(name, "positional_embedding") == 0)
-        normal(out, count, TEXT_POSITION_STD, random);
+        normal(out, count, text > 0 ? text : TEXT_POSITION_STD, random);
     else if (strcmp(name, "token_embedding.weight") == 0)
-        normal(out, count, TOKEN_STD, random);
+        normal(out, count, text > 0 ? text : TOKEN_STD, random);
     else if (strcmp(name, "text_projection") == 0)
         normal(out, count, 1 / sqrt(config->text.width), random);
     else if (strcmp(name, "visual.conv1.weight") == 0)

@@ -13,6 +13,7 @@ struct clv_initialize {
     uint64_t seed;
     bool is_identity;    /* temporal blocks: output projections and their biases are zero */
     float embedding_std; /* of positions in the frame; 0: as published */
+    float text_std;      /* of tokens and their positions; 0: as published */
     float temporal_std;  /* of positions in time; 0: as published */
 };
 

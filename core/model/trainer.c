@@ -217,14 +217,17 @@ static int fill_parameters(struct clv_trainer *trainer, const struct clv_trainer
     const struct clv_initialize how = {.seed = trainer->options.seed,
                                        .is_identity = start->temporal == CLV_TEMPORAL_IDENTITY,
                                        .embedding_std = start->embedding_std,
-                                       .temporal_std = start->temporal_std};
+                                       .temporal_std = start->temporal_std,
+                                       .text_std = start->text_std};
     const bool is_new_temporal = start->weights && trainer->config.temporal.width &&
                                  !clv_weights_find(start->weights, "visual.temporal_embedding");
     int status = CLV_OK;
     if (!(how.embedding_std >= 0 && how.embedding_std <= STD_MAX) ||
-        !(how.temporal_std >= 0 && how.temporal_std <= STD_MAX))
-        return clv_fail(CLV_EINVAL, "deviations of embeddings of %g and %g are not in 0..%g",
-                        (double)how.embedding_std, (double)how.temporal_std, STD_MAX);
+        !(how.temporal_std >= 0 && how.temporal_std <= STD_MAX) ||
+        !(how.text_std >= 0 && how.text_std <= STD_MAX))
+        return clv_fail(CLV_EINVAL, "deviations of embeddings of %g, %g and %g are not in 0..%g",
+                        (double)how.embedding_std, (double)how.temporal_std, (double)how.text_std,
+                        STD_MAX);
     if (start->weights)
         status = check_weights(&trainer->config, start->weights, is_new_temporal);
     for (size_t i = 0; i < params->count && status == CLV_OK; i++) {

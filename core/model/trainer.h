@@ -35,10 +35,11 @@ struct clv_trainer_start {
     const struct clv_model_config *config;
     const struct clv_weights *weights; /* copied; NULL: random parameters. */
     enum clv_temporal_start temporal;  /* of a new branch, alone or in a random model */
-    /* Of new embeddings of places in the frame and of time; 0: as published (width^-1/2 and .02).
-     * A small model trained from nothing needs about .3 to see places at all. Time is added to
+    /* Of new embeddings of places in the frame, of time, and of tokens and their places; 0: as
+     * published (width^-1/2, .02, .02 and .01). A small model trained from nothing needs about .3
+     * to see places at all, and tokens of .3 where few texts would begin alike. Time is added to
      * tokens that the spatial blocks have made large, and needs 1 or more to be seen. */
-    float embedding_std, temporal_std;
+    float embedding_std, temporal_std, text_std;
     /* A vocabulary file or directory. NULL: the one inside `weights`, or beside their file. It goes
      * into every file that training writes. */
     const char *vocabulary_path;

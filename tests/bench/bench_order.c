@@ -2,7 +2,7 @@
  * epoch. One line for each kind of temporal branch and seed: top-1 and how well a motion is told
  * from its reverse, on clips never trained on.
  *
- *     bench_order [SEED]... [--steps N] [--std X]      default: seed 1, 1000 steps, .3 */
+ *     bench_order [SEED]... [--steps N] [--std X]      default: seed 1, 2000 steps, .3 */
 #include "core/clock.h"
 #include "core/compute/device.h"
 #include "core/error.h"
@@ -77,7 +77,8 @@ static int train(const struct variant *variant, uint64_t seed, struct clv_device
     struct clv_trainer_start start = {.config = &config,
                                       .temporal = CLV_TEMPORAL_PUBLISHED,
                                       .embedding_std = how->std,
-                                      .temporal_std = how->std,
+                                      .temporal_std = 1.5f,
+                                      .text_std = how->std,
                                       .vocabulary_path = vocabulary};
     if (!squares_create(&training, how->steps * BATCH, SIDE, seed, false) ||
         !squares_create(&fresh, FRESH, SIDE, seed + 1000, false))
@@ -121,7 +122,7 @@ static int write_vocabulary(char *directory, char *path, size_t size)
 
 int main(int argc, char **argv)
 {
-    struct bench_options how = {.steps = 1000, .std = 0.3f};
+    struct bench_options how = {.steps = 2000, .std = 0.3f};
     char directory[] = "/tmp/bench_order_XXXXXX", vocabulary[64] = "";
     struct clv_device *device = NULL;
     uint64_t seeds[SEED_MAX] = {1};
@@ -137,7 +138,7 @@ int main(int argc, char **argv)
     int status = how.steps > 0 ? write_vocabulary(directory, vocabulary, sizeof vocabulary)
                                : clv_fail(CLV_EINVAL, "%d steps cannot be", how.steps);
     if (status == CLV_OK)
-        status = clv_device_open(&device, NULL);
+        status = clv_device_open(&device, &(struct clv_device_options){.thread_count = 1});
     const char *only = getenv("CLV_BENCH_ONLY");
     for (int i = 0; i < (seed_count ? seed_count : 1); i++)
         for (size_t k = 0; k < sizeof variants / sizeof variants[0] && status == CLV_OK; k++)
