@@ -114,6 +114,7 @@ static void single_param(float *out, const struct clv_param *param,
     const char *name = param->name;
     const double vision = 1 / sqrt(config->vision.width);
     const double embedding = (double)how->embedding_std, temporal = (double)how->temporal_std;
+    const double text = (double)how->text_std;
     if (strstr(name, "ln_"))
         constant(out, count, ends_with(name, ".weight") ? 1 : 0);
     else if (strcmp(name, "logit_scale") == 0)
