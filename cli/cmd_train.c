@@ -40,6 +40,7 @@ static const struct clv_train_settings defaults = {
     .embed = 128,
     .embedding_std = -1,
     .temporal_std = -1,
+    .text_std = -1,
 };
 
 static const char *const masks[] = {"model", "kmt", "kmct", "joint", "none", NULL};
@@ -71,6 +72,7 @@ static const struct clv_opt opts[] = {
            "a clip is a part of its file; paths count from the table's folder"),
     STRING("classes", classes, "FILE",
            "the classes: a table with the columns id and name [the labels that occur]"),
+    STRING("labels", classes, "FILE", "another name of --classes"),
     {.name = "prompts",
      .kind = CLV_OPT_LIST,
      FIELD(prompts),
@@ -169,6 +171,8 @@ static const struct clv_opt opts[] = {
            "spread of new embeddings of place; 0: as published [0.3 in a random model]"),
     NUMBER("temporal-std", temporal_std, 0, 10,
            "spread of new embeddings of time; 0: as published [1.5 in a random model]"),
+    NUMBER("text-std", text_std, 0, 10,
+           "spread of new embeddings of tokens; 0: as published [0.3 in a random model]"),
     {.name = NULL},
 };
 

@@ -41,6 +41,7 @@ struct clv_train_settings {
     int64_t image, patch, width, layers, text_width, text_layers, embed;
     double embedding_std; /* < 0: what suits */
     double temporal_std;  /* < 0: what suits */
+    double text_std;      /* < 0: what suits */
 };
 
 /* The recipe as the trainer takes it; without metadata. */

@@ -202,6 +202,7 @@ static int open_random(struct clv_train_model *model, const struct clv_cli *cli)
     model->start.embedding_std =
         settings->embedding_std >= 0 ? (float)settings->embedding_std : 0.3f;
     model->start.temporal_std = settings->temporal_std >= 0 ? (float)settings->temporal_std : 1.5f;
+    model->start.text_std = settings->text_std >= 0 ? (float)settings->text_std : 0.3f;
     return random_config(&model->config, settings);
 }
 
