@@ -33,6 +33,7 @@ clang
 clang-format
 ffmpeg
 jq
+groff-base
 '
 
 run_as_root() {
