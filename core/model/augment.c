@@ -18,16 +18,7 @@
 
 static const double scales[SCALE_COUNT] = {1, 0.875, 0.75, 0.66};
 
-const struct clv_augment_options clv_augment_defaults = {
-    .crops = true,
-    .flip = 0.5f,
-    .jitter = 0.8f,
-    .brightness = 0.4f,
-    .contrast = 0.4f,
-    .saturation = 0.2f,
-    .hue = 0.1f,
-    .grayscale = 0.2f,
-};
+const struct clv_augment_options clv_augment_defaults = CLV_AUGMENT_DEFAULTS;
 
 struct clv_augment {
     struct clv_augment_options options;

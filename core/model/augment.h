@@ -22,6 +22,11 @@ struct clv_augment_options {
 };
 
 /* The published recipe: flip .5, jitter .8 (.4, .4, .2, .1, anew for every frame), grayscale .2. */
+#define CLV_AUGMENT_DEFAULTS                                                               \
+    {                                                                                      \
+        .crops = true, .flip = 0.5f, .jitter = 0.8f, .brightness = 0.4f, .contrast = 0.4f, \
+        .saturation = 0.2f, .hue = 0.1f, .grayscale = 0.2f                                 \
+    }
 extern const struct clv_augment_options clv_augment_defaults;
 
 /* CLV_EINVAL where a probability is outside of 0..1 or a strength makes no sense. */

@@ -326,6 +326,17 @@ int clv_config_infer(struct clv_model_config *out, const struct clv_weights *wei
     return CLV_OK;
 }
 
+int clv_config_set_frame_count(struct clv_model_config *config, int frame_count)
+{
+    if (frame_count == 0 || frame_count == config->frame_count)
+        return CLV_OK;
+    if (config->temporal.width)
+        return clv_fail(CLV_EINVAL, "the model takes %d frames a window, not %d",
+                        config->frame_count, frame_count);
+    config->frame_count = frame_count;
+    return CLV_OK;
+}
+
 static int check_tower(const struct clv_tower *tower, const char *name)
 {
     if (tower->layer_count < 0 || tower->layer_count > 256)

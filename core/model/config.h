@@ -48,6 +48,10 @@ struct clv_model_config {
  * the tensor that is missing or mis-shaped, or the metadata that contradicts the tensors. */
 int clv_config_infer(struct clv_model_config *out, const struct clv_weights *weights);
 
+/* Sets T where the model leaves it free; 0 keeps the config's. CLV_EINVAL where the temporal branch
+ * fixes it at another. The range is clv_config_check()'s. */
+int clv_config_set_frame_count(struct clv_model_config *config, int frame_count);
+
 /* The range checks every config passes, inferred or made by hand. */
 int clv_config_check(const struct clv_model_config *config);
 

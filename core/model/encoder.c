@@ -139,12 +139,9 @@ static int settle_options(struct clv_encoder *encoder, const struct clv_encoder_
     struct clv_model_config *config = &encoder->config;
     struct clv_encoder_options *options = &encoder->options;
     *options = given ? *given : (struct clv_encoder_options){0};
-    if (options->frame_count && config->temporal.width &&
-        options->frame_count != config->frame_count)
-        return clv_fail(CLV_EINVAL, "the model takes %d frames a window, not %d",
-                        config->frame_count, options->frame_count);
-    if (options->frame_count)
-        config->frame_count = options->frame_count;
+    int status = clv_config_set_frame_count(config, options->frame_count);
+    if (status != CLV_OK)
+        return status;
     if (!options->slot_count)
         options->slot_count = config->frame_count;
     if (!options->frame_batch_max)
@@ -157,7 +154,7 @@ static int settle_options(struct clv_encoder *encoder, const struct clv_encoder_
         options->text_batch_max = config->context_length;
     encoder->slot_token_count =
         config->temporal.layer_count || options->all_tokens ? config->token_count : 1;
-    int status = clv_config_check(config);
+    status = clv_config_check(config);
     if (status == CLV_OK)
         status = check_option("a slot count", options->slot_count, 1);
     if (status == CLV_OK)

@@ -261,6 +261,25 @@ static int check_refusals(const struct clv_json *object, const struct refusal *r
     return CLV_OK;
 }
 
+/* What the blocks of either tower may not have, after what only `refusals` names. */
+static int check_tower_refusals(const struct clv_json *tower, const struct refusal *refusals,
+                                size_t count, const char *name)
+{
+    static const struct refusal blocks[] = {
+        {"qk_norm", NULL, "it normalises inside its attention"},
+        {"scaled_cosine_attn", NULL, "its attention is a scaled cosine"},
+        {"scale_heads", NULL, "it scales its heads"},
+        {"scale_attn_inner", NULL, "it normalises inside its attention"},
+        {"scale_attn", NULL, "it normalises inside its attention"},
+        {"scale_fc", NULL, "it normalises inside its MLP"},
+        {"act_kwargs", NULL, "its activation is another"},
+    };
+    int status = check_refusals(tower, refusals, count, name);
+    if (status == CLV_OK)
+        status = check_refusals(tower, blocks, sizeof blocks / sizeof blocks[0], name);
+    return status;
+}
+
 static int check_open_clip_vision(const struct clv_json *vision, const char *name)
 {
     static const struct refusal refusals[] = {
@@ -271,20 +290,13 @@ static int check_open_clip_vision(const struct clv_json *vision, const char *nam
         {"no_ln_pre", NULL, "its picture tower has no ln_pre"},
         {"input_patchnorm", NULL, "it normalises patches before embedding them"},
         {"ls_init_value", NULL, "it scales its layers"},
-        {"qk_norm", NULL, "it normalises inside its attention"},
-        {"scaled_cosine_attn", NULL, "its attention is a scaled cosine"},
-        {"scale_heads", NULL, "it scales its heads"},
-        {"scale_attn_inner", NULL, "it normalises inside its attention"},
-        {"scale_attn", NULL, "it normalises inside its attention"},
-        {"scale_fc", NULL, "it normalises inside its MLP"},
-        {"act_kwargs", NULL, "its activation is another"},
     };
     if (clv_json_kind(clv_json_get(vision, "layers")) == CLV_JSON_ARRAY)
         return clv_fail(CLV_EUNSUPPORTED,
                         "'%s' describes no CLIP that claverdb can run: its picture tower is a "
                         "ResNet (layers)",
                         name);
-    return check_refusals(vision, refusals, sizeof refusals / sizeof refusals[0], name);
+    return check_tower_refusals(vision, refusals, sizeof refusals / sizeof refusals[0], name);
 }
 
 static int check_open_clip_text(const struct clv_json *text, const char *name)
@@ -296,13 +308,6 @@ static int check_open_clip_text(const struct clv_json *text, const char *name)
         {"ls_init_value", NULL, "it scales its layers"},
         {"proj_type", "linear", "its text projection is no matrix"},
         {"proj_bias", NULL, "its text projection has a bias"},
-        {"qk_norm", NULL, "it normalises inside its attention"},
-        {"scaled_cosine_attn", NULL, "its attention is a scaled cosine"},
-        {"scale_heads", NULL, "it scales its heads"},
-        {"scale_attn_inner", NULL, "it normalises inside its attention"},
-        {"scale_attn", NULL, "it normalises inside its attention"},
-        {"scale_fc", NULL, "it normalises inside its MLP"},
-        {"act_kwargs", NULL, "its activation is another"},
     };
     const char *pool = text_of(text, "pool_type", "argmax");
     /* Both are the end of the text with CLIP's vocabulary. */
@@ -311,7 +316,7 @@ static int check_open_clip_text(const struct clv_json *text, const char *name)
                         "'%s' describes no CLIP that claverdb can run: it does not take the end of "
                         "the text (pool_type %.40s)",
                         name, pool);
-    return check_refusals(text, refusals, sizeof refusals / sizeof refusals[0], name);
+    return check_tower_refusals(text, refusals, sizeof refusals / sizeof refusals[0], name);
 }
 
 static int read_open_clip_model(struct clv_layout_config *out, const struct clv_json *model,

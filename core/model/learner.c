@@ -91,12 +91,9 @@ static int settle_options(struct clv_learner *learner, const struct clv_learner_
     struct clv_model_config *config = &learner->config;
     struct clv_learner_options *options = &learner->options;
     *options = given ? *given : (struct clv_learner_options){0};
-    if (options->frame_count && config->temporal.width &&
-        options->frame_count != config->frame_count)
-        return clv_fail(CLV_EINVAL, "the model takes %d frames a window, not %d",
-                        config->frame_count, options->frame_count);
-    if (options->frame_count)
-        config->frame_count = options->frame_count;
+    int status = clv_config_set_frame_count(config, options->frame_count);
+    if (status != CLV_OK)
+        return status;
     if (!options->clip_max)
         options->clip_max = 8;
     if (!options->clip_batch_max || options->clip_batch_max > options->clip_max)

@@ -136,17 +136,6 @@ static int check_tensors(const struct clv_model *model)
     return status;
 }
 
-static int settle_frame_count(struct clv_model_config *config, int frame_count)
-{
-    if (frame_count == 0 || frame_count == config->frame_count)
-        return CLV_OK;
-    if (config->temporal.width)
-        return clv_fail(CLV_EINVAL, "the model takes %d frames a window, not %d",
-                        config->frame_count, frame_count);
-    config->frame_count = frame_count;
-    return clv_config_check(config);
-}
-
 int clv_model_open(struct clv_model *out, const char *path, const struct clv_model_options *options)
 {
     static const struct clv_model_options defaults;
@@ -161,7 +150,9 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     if (status == CLV_OK)
         status = clv_config_infer(&model.config, model.weights);
     if (status == CLV_OK)
-        status = settle_frame_count(&model.config, options->frame_count);
+        status = clv_config_set_frame_count(&model.config, options->frame_count);
+    if (status == CLV_OK)
+        status = clv_config_check(&model.config);
     if (status == CLV_OK)
         status = check_tensors(&model);
     if (status == CLV_OK)

@@ -6,6 +6,7 @@
 #include "core/compute/ops.h"
 #include "core/json.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -128,4 +129,26 @@ double bench_sgemm_peak(struct clv_device *device, int side)
     clv_weight_release(&weight);
     clv_buffer_free(buffer);
     return 2e-9 * (double)side * side * side / best;
+}
+
+float *bench_take(float **at, size_t count)
+{
+    float *taken = *at;
+    *at += (count + 15) & ~(size_t)15;
+    return taken;
+}
+
+int bench_fill(struct clv_device *device, struct clv_buffer *buffer, size_t float_count)
+{
+    float *host = malloc(float_count * sizeof *host);
+    if (!host)
+        return -1;
+    uint32_t state = 1;
+    for (size_t i = 0; i < float_count; i++) {
+        state = state * 1664525u + 1013904223u;
+        host[i] = (float)(state >> 8) * (0.1f / 16777216.0f) - 0.05f;
+    }
+    clv_device_write(device, clv_buffer_data(buffer), host, float_count * sizeof *host);
+    free(host);
+    return 0;
 }

@@ -11,6 +11,7 @@
 #define CLV_TESTS_BENCH_BENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define BENCH_RUN_MAX 1024
 
@@ -43,5 +44,12 @@ double bench_peak_mib(void);
  * machine's measured peak that shares are taken of. Best of several runs of side `side`. */
 struct clv_device;
 double bench_sgemm_peak(struct clv_device *device, int side);
+
+/* The next `count` floats at *at, which moves on by a multiple of 64 bytes. */
+float *bench_take(float **at, size_t count);
+/* Fills the first `float_count` floats of the buffer with the same small numbers each time; -1
+ * where there is no memory. */
+struct clv_buffer;
+int bench_fill(struct clv_device *device, struct clv_buffer *buffer, size_t float_count);
 
 #endif

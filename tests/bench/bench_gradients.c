@@ -43,50 +43,28 @@ struct stage {
     struct clv_attention attention;
 };
 
-static float *take(float **at, size_t count)
-{
-    float *taken = *at;
-    *at += (count + 15) & ~(size_t)15;
-    return taken;
-}
-
-static int fill(struct stage *s, size_t float_count)
-{
-    float *host = malloc(float_count * sizeof *host);
-    if (!host)
-        return -1;
-    uint32_t state = 1;
-    for (size_t i = 0; i < float_count; i++) {
-        state = state * 1664525u + 1013904223u;
-        host[i] = (float)(state >> 8) * (0.1f / 16777216.0f) - 0.05f;
-    }
-    clv_device_write(s->device, clv_buffer_data(s->buffer), host, float_count * sizeof *host);
-    free(host);
-    return 0;
-}
-
 static void split(struct stage *s, float *at)
 {
     size_t rows = (size_t)s->rows;
     struct clv_tensor *wide[] = {&s->x, &s->dx, &s->y, &s->dy};
     for (int i = 0; i < 4; i++)
-        *wide[i] = clv_tensor(take(&at, rows * WIDTH), s->rows, WIDTH);
-    s->qkv = clv_tensor(take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
-    s->dqkv = clv_tensor(take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
-    s->hidden = clv_tensor(take(&at, rows * HIDDEN), s->rows, HIDDEN);
-    s->dhidden = clv_tensor(take(&at, rows * HIDDEN), s->rows, HIDDEN);
-    struct clv_tensor in = clv_tensor(take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
-    struct clv_tensor up = clv_tensor(take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
-    s->in_gradient = clv_tensor(take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
-    s->up_gradient = clv_tensor(take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
+        *wide[i] = clv_tensor(bench_take(&at, rows * WIDTH), s->rows, WIDTH);
+    s->qkv = clv_tensor(bench_take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
+    s->dqkv = clv_tensor(bench_take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
+    s->hidden = clv_tensor(bench_take(&at, rows * HIDDEN), s->rows, HIDDEN);
+    s->dhidden = clv_tensor(bench_take(&at, rows * HIDDEN), s->rows, HIDDEN);
+    struct clv_tensor in = clv_tensor(bench_take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
+    struct clv_tensor up = clv_tensor(bench_take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
+    s->in_gradient = clv_tensor(bench_take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
+    s->up_gradient = clv_tensor(bench_take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
     struct clv_tensor *steps[] = {&s->param, &s->m, &s->v, &s->gradient};
     for (int i = 0; i < 4; i++)
-        *steps[i] = clv_tensor(take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
-    s->bias = take(&at, HIDDEN);
-    s->scale = take(&at, WIDTH);
-    s->dbias = take(&at, HIDDEN);
-    s->dscale = take(&at, WIDTH);
-    s->stats = take(&at, rows * HEADS);
+        *steps[i] = clv_tensor(bench_take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
+    s->bias = bench_take(&at, HIDDEN);
+    s->scale = bench_take(&at, WIDTH);
+    s->dbias = bench_take(&at, HIDDEN);
+    s->dscale = bench_take(&at, WIDTH);
+    s->stats = bench_take(&at, rows * HEADS);
     clv_weight_prepare(s->device, &s->in, in, CLV_WEIGHT_OUT_IN);
     clv_weight_prepare(s->device, &s->up, up, CLV_WEIGHT_OUT_IN);
 }
@@ -100,7 +78,7 @@ static int stage_open(struct stage *s, const struct shape *shape)
     int status = clv_device_open(&s->device, NULL);
     if (status == 0)
         status = clv_buffer_create(&s->buffer, s->device, float_count * sizeof(float));
-    if (status != 0 || fill(s, float_count) != 0)
+    if (status != 0 || bench_fill(s->device, s->buffer, float_count) != 0)
         return -1;
     split(s, clv_buffer_data(s->buffer));
     clv_fill(s->device, s->v, 1.0f);

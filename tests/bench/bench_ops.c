@@ -40,28 +40,6 @@ static const struct shape shapes[] = {
     {"B/16 temporal KMCT 1576", CLV_MASK_KMCT, 1, 8, 197},
 };
 
-static float *take(float **at, size_t count)
-{
-    float *taken = *at;
-    *at += (count + 15) & ~(size_t)15;
-    return taken;
-}
-
-static int fill(struct stage *s, size_t float_count)
-{
-    float *host = malloc(float_count * sizeof *host);
-    if (!host)
-        return -1;
-    uint32_t state = 1;
-    for (size_t i = 0; i < float_count; i++) {
-        state = state * 1664525u + 1013904223u;
-        host[i] = (float)(state >> 8) * (0.1f / 16777216.0f) - 0.05f;
-    }
-    clv_device_write(s->device, clv_buffer_data(s->buffer), host, float_count * sizeof *host);
-    free(host);
-    return 0;
-}
-
 static int stage_open(struct stage *s, const struct shape *shape, bool plain)
 {
     struct clv_device_options options = {.plain = plain};
@@ -71,20 +49,20 @@ static int stage_open(struct stage *s, const struct shape *shape, bool plain)
     int status = clv_device_open(&s->device, &options);
     if (status == 0)
         status = clv_buffer_create(&s->buffer, s->device, float_count * sizeof(float));
-    if (status != 0 || fill(s, float_count) != 0)
+    if (status != 0 || bench_fill(s->device, s->buffer, float_count) != 0)
         return -1;
     float *at = clv_buffer_data(s->buffer);
-    s->x = clv_tensor(take(&at, rows * WIDTH), s->rows, WIDTH);
-    s->y = clv_tensor(take(&at, rows * WIDTH), s->rows, WIDTH);
-    s->mixed = clv_tensor(take(&at, rows * WIDTH), s->rows, WIDTH);
-    s->qkv = clv_tensor(take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
-    s->hidden = clv_tensor(take(&at, rows * HIDDEN), s->rows, HIDDEN);
-    struct clv_tensor in = clv_tensor(take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
-    struct clv_tensor out = clv_tensor(take(&at, WIDTH * WIDTH), WIDTH, WIDTH);
-    struct clv_tensor up = clv_tensor(take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
-    struct clv_tensor down = clv_tensor(take(&at, WIDTH * HIDDEN), WIDTH, HIDDEN);
-    s->bias = take(&at, HIDDEN);
-    s->scale = take(&at, WIDTH);
+    s->x = clv_tensor(bench_take(&at, rows * WIDTH), s->rows, WIDTH);
+    s->y = clv_tensor(bench_take(&at, rows * WIDTH), s->rows, WIDTH);
+    s->mixed = clv_tensor(bench_take(&at, rows * WIDTH), s->rows, WIDTH);
+    s->qkv = clv_tensor(bench_take(&at, rows * WIDTH * 3), s->rows, WIDTH * 3);
+    s->hidden = clv_tensor(bench_take(&at, rows * HIDDEN), s->rows, HIDDEN);
+    struct clv_tensor in = clv_tensor(bench_take(&at, WIDTH * WIDTH * 3), WIDTH * 3, WIDTH);
+    struct clv_tensor out = clv_tensor(bench_take(&at, WIDTH * WIDTH), WIDTH, WIDTH);
+    struct clv_tensor up = clv_tensor(bench_take(&at, WIDTH * HIDDEN), HIDDEN, WIDTH);
+    struct clv_tensor down = clv_tensor(bench_take(&at, WIDTH * HIDDEN), WIDTH, HIDDEN);
+    s->bias = bench_take(&at, HIDDEN);
+    s->scale = bench_take(&at, WIDTH);
     clv_weight_prepare(s->device, &s->in, in, CLV_WEIGHT_OUT_IN);
     clv_weight_prepare(s->device, &s->out, out, CLV_WEIGHT_OUT_IN);
     clv_weight_prepare(s->device, &s->up, up, CLV_WEIGHT_OUT_IN);
