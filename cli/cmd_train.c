@@ -164,6 +164,7 @@ static const struct clv_opt opts[] = {
     COUNT("patch", patch, 1, 256, "side of its patches [8]"),
     COUNT("width", width, 8, 16384, "its width [128]"),
     COUNT("layers", layers, 1, 256, "its spatial blocks [6]"),
+    COUNT("heads", heads, 0, 256, "heads of its attention, temporal too; 0: its width / 64"),
     COUNT("text-width", text_width, 8, 16384, "the width of its text branch [128]"),
     COUNT("text-layers", text_layers, 1, 256, "blocks of its text branch [3]"),
     COUNT("embed", embed, 8, 16384, "numbers in a vector of the index [128]"),

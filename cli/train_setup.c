@@ -158,11 +158,13 @@ static enum clv_mask mask_of(int choice)
     }
 }
 
-static struct clv_tower tower_of(int64_t width, int64_t layers)
+/* `heads` 0: as in CLIP. */
+static struct clv_tower tower_of(int64_t width, int64_t layers, int64_t heads)
 {
+    const int64_t usual = width < 64 ? 1 : width / 64;
     return (struct clv_tower){.width = (int)width,
                               .layer_count = (int)layers,
-                              .head_count = width < 64 ? 1 : (int)(width / 64),
+                              .head_count = (int)(heads ? heads : usual),
                               .mlp_width = (int)(4 * width)};
 }
 
@@ -174,8 +176,8 @@ static int random_config(struct clv_model_config *out, const struct clv_train_se
                         (int)settings->image, (int)settings->patch);
     int grid = (int)(settings->image / settings->patch);
     *out = (struct clv_model_config){
-        .vision = tower_of(settings->width, settings->layers),
-        .text = tower_of(settings->text_width, settings->text_layers),
+        .vision = tower_of(settings->width, settings->layers, settings->heads),
+        .text = tower_of(settings->text_width, settings->text_layers, 0),
         .embed_dim = (int)settings->embed,
         .image_side = (int)settings->image,
         .patch_side = (int)settings->patch,
