@@ -19,6 +19,7 @@ static const struct clv_train_settings defaults = {
     .prompt_slots = 5,
     .validate_every = 1,
     .seed = 3047,
+    .frame_cache = 1024,
     .lr = -1,
     .temporal_factor = -1,
     .warmup = 5,
@@ -139,6 +140,10 @@ static const struct clv_opt opts[] = {
     COUNT("save-every", save_every, 0, 1e9, "steps between checkpoints; 0: at the end of epochs"),
     COUNT("seed", seed, 0, 9e15, "of everything that is drawn [3047]"),
     COUNT("decode-threads", decode_threads, 0, 1024, "threads that decode [all cores]"),
+    COUNT(
+        "frame-cache", frame_cache, 0, 1 << 30,
+        "MiB of memory for decoded clips, which are then decoded once and not in every epoch; the "
+        "same result [1024]"),
     {.name = "frames",
      .letter = 'T',
      .kind = CLV_OPT_INTEGER,

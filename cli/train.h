@@ -38,6 +38,7 @@ struct clv_train_settings {
     int mask;           /* enum clv_train_mask */
     int temporal_start; /* enum clv_temporal_start */
     int64_t temporal_layers;
+    int64_t frame_cache; /* MiB */
     int64_t image, patch, width, layers, heads, text_width, text_layers, embed;
     double embedding_std; /* < 0: what suits */
     double temporal_std;  /* < 0: what suits */

@@ -105,6 +105,8 @@ static int open_sources(struct clv_train_data *data, const struct clv_train_sett
     int threads = (int)settings->decode_threads;
     int status =
         clv_labelled_create(&data->training, &data->labels, data->held_out, false, threads);
+    if (status == CLV_OK && settings->frame_cache > 0)
+        status = clv_labelled_keep(data->training, (size_t)settings->frame_cache << 20);
     if (status == CLV_OK && data->held_out)
         status =
             clv_labelled_create(&data->validation, &data->labels, data->held_out, true, threads);

@@ -8,6 +8,7 @@
 #include "core/model/segments.h"
 #include "core/time.h"
 #include "indexer/captions.h"
+#include "indexer/frame_cache.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -33,6 +34,7 @@ struct clv_labelled {
     /* Numbers that `truth` has for sentences and clips; -1: none. NULL: nothing is known. */
     const struct clv_captions *truth;
     int32_t *true_sentences, *true_clips;
+    struct clv_frame_cache *cache; /* NULL: none */
     /* Of the clip read last: pictures taken, and the numbers of the frames. */
     struct clv_image *kept;
     int64_t *wanted;
@@ -165,16 +167,35 @@ static void give(struct pass *pass)
 
 /* ---- short clips: by number ---- */
 
+/* Counting decodes every frame, so it is also when the cache is filled. */
 static int count_frames(int64_t *total_out, struct pass *pass)
 {
+    struct clv_frame_cache *cache = pass->labelled->cache;
+    const struct clv_image *image = NULL;
     int64_t total = 0;
     int status;
-    while ((status = next_frame(pass)) == CLV_OK)
+    while ((status = next_frame(pass)) == CLV_OK) {
         total++;
+        if (cache && (status = clv_reader_image(pass->reader, &image)) != CLV_OK)
+            return status;
+        if (cache && factor_of(image, pass->request->frame_count) == 1)
+            clv_frame_cache_add(cache, pass->request->clip, image);
+    }
     if (status != CLV_DONE)
         return status;
+    if (cache)
+        clv_frame_cache_finish(cache, pass->request->clip, total);
     *total_out = total;
     return total > 0 ? CLV_OK : fail_empty(pass);
+}
+
+static void take_cached(struct pass *pass, int64_t total)
+{
+    const struct clv_clip_request *request = pass->request;
+    int64_t *wanted = pass->labelled->wanted;
+    clv_segments_choose(wanted, total, request->frame_count, request->is_training, request->seed);
+    for (int i = 0; i < request->frame_count; i++)
+        pass->images[i] = clv_frame_cache_frame(pass->labelled->cache, request->clip, wanted[i]);
 }
 
 static int take_numbers(struct pass *pass, int64_t total)
@@ -299,8 +320,12 @@ static int read_clip(void *payload, struct clv_image *images_out,
         clv_reader_close(pass.reader);
         pass.reader = NULL;
     }
-    if (status == CLV_OK && clip_ms <= LONG_MS)
-        status = take_numbers(&pass, *total);
+    if (status == CLV_OK && clip_ms <= LONG_MS) {
+        if (labelled->cache && clv_frame_cache_has(labelled->cache, request->clip))
+            take_cached(&pass, *total);
+        else
+            status = take_numbers(&pass, *total);
+    }
     clv_reader_close(pass.reader);
     return status;
 }
@@ -375,10 +400,17 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
     return CLV_OK;
 }
 
+int clv_labelled_keep(struct clv_labelled *labelled, size_t limit_bytes)
+{
+    clv_frame_cache_free(labelled->cache);
+    return clv_frame_cache_create(&labelled->cache, labelled->clips.clip_count, limit_bytes);
+}
+
 void clv_labelled_free(struct clv_labelled *labelled)
 {
     if (!labelled)
         return;
+    clv_frame_cache_free(labelled->cache);
     for (int i = 0; i < labelled->kept_count; i++)
         clv_image_release(&labelled->kept[i]);
     free(labelled->kept);

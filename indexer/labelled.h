@@ -16,6 +16,10 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
                         const bool *is_in, bool wanted, int thread_count);
 void clv_labelled_free(struct clv_labelled *labelled);
 
+/* Keeps decoded clips in memory, of at most `limit_bytes`: whole clips of up to a minute, first
+ * come first kept. What is read is the same with and without. Call it before the first read. */
+int clv_labelled_keep(struct clv_labelled *labelled, size_t limit_bytes);
+
 /* Of which other clips each sentence is true, by a table that has all of them (captions.h), which
  * must stay. Clips and sentences it does not have are true of nothing but each other. */
 struct clv_captions;

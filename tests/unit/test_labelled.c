@@ -1,4 +1,5 @@
 /* Which frames are taken of a clip, and that these are the ones that come. */
+#include "indexer/frame_cache.h"
 #include "indexer/labelled.h"
 
 #include "core/error.h"
@@ -104,7 +105,8 @@ static void check_frames(struct clv_labelled *labelled, int clip, int first, int
         CHECK_INT(numbers[i], first + want[i]);
 }
 
-static void the_frames_come(void)
+/* With no cache, one that holds some of the clips, and one that holds all. */
+static void the_frames_come(size_t cache_bytes)
 {
     struct clv_labels labels;
     directory = t_directory();
@@ -114,6 +116,8 @@ static void the_frames_come(void)
         source_of(&labels, "path,label,start,end\na.mp4,x,,\nb.mkv,y,,\na.mp4,y,0.4,1.2\n"
                            "a.mp4,y,1,\na.mp4,y,0,0.2\n");
     REQUIRE(labelled);
+    if (cache_bytes > 0)
+        REQUIRE_OK(clv_labelled_keep(labelled, cache_bytes));
     const struct clv_clips *clips = clv_labelled_clips(labelled);
     CHECK_INT(clips->clip_count, 5);
     CHECK_INT(clips->class_count, 2);
@@ -134,6 +138,68 @@ static void the_frames_come(void)
     }
     clv_labelled_free(labelled);
     clv_labels_release(&labels);
+}
+
+static void the_frames_come_decoded(void)
+{
+    the_frames_come(0);
+}
+
+static void the_frames_come_from_the_cache(void)
+{
+    the_frames_come(1);
+    the_frames_come((size_t)53 * 160 * 120 * 3);
+    the_frames_come((size_t)1 << 30);
+}
+
+static void fill(struct clv_image *image, int value)
+{
+    for (int y = 0; y < image->height; y++)
+        memset(image->pixels + (size_t)y * image->stride_bytes, value, 3 * (size_t)image->width);
+}
+
+static void what_a_cache_keeps(void)
+{
+    struct clv_frame_cache *cache = NULL;
+    struct clv_image small, large;
+    REQUIRE_OK(clv_image_create(&small, 5, 4));
+    REQUIRE_OK(clv_image_create(&large, 10, 4));
+    fill(&large, 0);
+    REQUIRE_OK(clv_frame_cache_create(&cache, 5, 60 * 40));
+    for (int clip = 0; clip < 2; clip++)
+        for (int i = 0; i < 15; i++) {
+            fill(&small, 20 * clip + i);
+            clv_frame_cache_add(cache, clip, &small);
+            CHECK(!clv_frame_cache_has(cache, clip));
+            if (i == 14)
+                clv_frame_cache_finish(cache, clip, 15);
+        }
+    CHECK(clv_frame_cache_has(cache, 0));
+    CHECK(clv_frame_cache_has(cache, 1));
+    CHECK_INT(clv_frame_cache_bytes(cache), 30 * 60);
+    const struct clv_image frame = clv_frame_cache_frame(cache, 1, 7);
+    CHECK_INT(frame.width, 5);
+    CHECK_INT(frame.pixels[frame.stride_bytes * 3 + 14], 27);
+    /* Neither a clip whose size changes, nor one that lost frames, nor one that is too large. */
+    clv_frame_cache_add(cache, 2, &small);
+    clv_frame_cache_add(cache, 2, &large);
+    clv_frame_cache_finish(cache, 2, 2);
+    CHECK(!clv_frame_cache_has(cache, 2));
+    clv_frame_cache_add(cache, 3, &small);
+    clv_frame_cache_finish(cache, 3, 2);
+    CHECK(!clv_frame_cache_has(cache, 3));
+    for (int i = 0; i < 11; i++)
+        clv_frame_cache_add(cache, 4, &small);
+    clv_frame_cache_finish(cache, 4, 11);
+    CHECK(!clv_frame_cache_has(cache, 4));
+    CHECK_INT(clv_frame_cache_bytes(cache), 30 * 60);
+    for (int i = 0; i < 10; i++)
+        clv_frame_cache_add(cache, 4, &small);
+    clv_frame_cache_finish(cache, 4, 10);
+    CHECK(clv_frame_cache_has(cache, 4));
+    clv_frame_cache_free(cache);
+    clv_image_release(&small);
+    clv_image_release(&large);
 }
 
 /* Longer than a minute: by seeking. */
@@ -279,7 +345,9 @@ int main(void)
     T_RUN(middles_are_the_published_ones);
     T_RUN(training_takes_one_of_each_segment);
     T_RUN(training_on_too_few_frames);
-    T_RUN(the_frames_come);
+    T_RUN(the_frames_come_decoded);
+    T_RUN(the_frames_come_from_the_cache);
+    T_RUN(what_a_cache_keeps);
     T_RUN(long_clips);
     T_RUN(broken_clips);
     T_RUN(sides_of_a_split);
