@@ -177,6 +177,9 @@ $(B)/schema/migrations.h: $(MIGRATIONS) Makefile
 $(B)/schema/schema.o: $(B)/schema/migrations.h
 $(B)/schema/schema.o: EXTRA := -I$(B)/schema
 
+# The built-in model, which the assembler reads in.
+$(B)/core/model/mini.o: core/model/claver-mini.safetensors
+
 $(STATIC): $(LIBRARY_OBJ)
 	@rm -f $@
 	$(call say,AR)$(AR) rcs $@ $^

@@ -34,6 +34,7 @@ clang-format
 ffmpeg
 jq
 groff-base
+sqlite3
 '
 
 run_as_root() {

@@ -182,15 +182,13 @@ static int search_and_export(struct demo *demo)
                                   NULL};
     bool found = false;
     if (demo->cli->flags.model == NULL)
-        say(demo, "\nNow by a text. No model was named, so a placeholder with random weights "
-                  "answers:\nits scores of text mean nothing, and neither does this order.\n");
+        say(demo, "\nNow by a text, which the built-in model answers.\n");
     else
         say(demo, "\nNow by a text.\n");
     int status = command(demo, text);
     if (status != CLV_EXIT_OK)
         return status;
-    say(demo, "\nNow by an example. What looks alike is found even by the placeholder: the clip "
-              "itself\ncomes first, then its other take.\n");
+    say(demo, "\nNow by an example: the clip itself comes first, then its other take.\n");
     status = command(demo, like);
     if (status == CLV_EXIT_OK)
         status = check_twin(demo, &found);
@@ -239,8 +237,7 @@ const struct clv_command clv_command_demo = {
     .summary = "film, index, search and export a few clips",
     .description =
         "Makes a dozen short clips itself, indexes them, searches them by a text and by an "
-        "example, and exports what it found, all inside DIR (./claverdb-demo). Without --model a "
-        "placeholder with random weights is used: its scores of text mean nothing.",
+        "example, and exports what it found, all inside DIR (./claverdb-demo).",
     .example = "claverdb demo\n"
                "claverdb demo /tmp/demo --model vit-b-32.safetensors",
     .operand_max = 1,

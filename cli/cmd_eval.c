@@ -270,7 +270,7 @@ struct clv_json *clv_eval_summary(const struct clv_eval *eval, const char *measu
     clv_json_put_string(object, "type", "summary");
     clv_json_put_string(object, "measure", measure);
     clv_json_put_string(object, "model", session->model.path);
-    clv_json_put_bool(object, "placeholder_model", session->model.is_placeholder);
+    clv_json_put_bool(object, "builtin_model", session->model.is_builtin);
     clv_json_put_integer(object, "clips", eval->clip_count);
     clv_json_put_integer(object, "unread", eval->unread_count);
     clv_json_put_integer(object, "seed", eval->settings->seed);

@@ -347,7 +347,7 @@ static int make_default(const struct clv_cli *cli)
         return clv_fail(CLV_EINVAL, "'index' needs more operands: claverdb index PATH…");
     int status = clv_session_open_store(&session, cli, false);
     if (status == CLV_OK)
-        status = clv_session_open_model(&session, true);
+        status = clv_session_open_model(&session, false);
     if (status == CLV_OK)
         status = clv_session_need_vectors(&session);
     if (status == CLV_OK && !settings->dry_run)

@@ -17,12 +17,7 @@
 static int open_model(struct clv_model *out, const struct clv_cli *cli, const char *name)
 {
     struct clv_model_options options = {.vocabulary_path = cli->flags.vocab};
-    char *found = NULL;
-    int status = clv_naming_path(&found, NULL, name);
-    if (status == CLV_OK)
-        status = clv_model_open(out, found, &options);
-    free(found);
-    return status;
+    return clv_naming_open(out, name, &options);
 }
 
 /* ---- info ---- */

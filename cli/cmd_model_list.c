@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/model/catalogue.h"
+#include "core/model/model.h"
 #include "core/model/pull.h"
 
 #include <stdio.h>
@@ -72,6 +73,28 @@ static int put_row(struct clv_table *table, const struct clv_catalogue_entry *en
     return CLV_OK;
 }
 
+/* The model that needs no pulling. */
+static int show_mini(struct clv_table *table, const struct clv_cli *cli)
+{
+    char size[CLV_OUT_NUMBER_SIZE];
+    const int64_t size_bytes = (int64_t)clv_model_mini_bytes();
+    if (cli->flags.json) {
+        struct clv_json *object = clv_json_object();
+        clv_json_put_string(object, "type", CLV_CATALOGUE_BUILT_IN);
+        clv_json_put_string(object, "name", "mini");
+        clv_json_put_string(object, "description", CLV_MODEL_MINI ", trained on animated scenes");
+        clv_json_put_integer(object, "size_bytes", size_bytes);
+        return clv_out_json(object);
+    }
+    put_cell(table, "mini");
+    put_cell(table, "model");
+    put_cell(table, clv_out_size(size, size_bytes));
+    put_cell(table, "");
+    put_cell(table, "(trained on animated scenes)");
+    put_cell(table, "built in");
+    return CLV_OK;
+}
+
 static int run(const struct clv_cli *cli)
 {
     const struct settings *settings = cli->settings;
@@ -80,6 +103,8 @@ static int run(const struct clv_cli *cli)
     int status = clv_catalogue_open(&catalogue, settings->catalogue);
     if (status == CLV_OK && !cli->flags.json)
         clv_table_begin(&table, "NAME KIND SIZE> LICENCE SOURCE PULLED");
+    if (status == CLV_OK)
+        status = show_mini(&table, cli);
     for (size_t i = 0; status == CLV_OK && i < clv_catalogue_count(catalogue); i++) {
         const struct clv_catalogue_entry *entry = clv_catalogue_at(catalogue, i);
         char *path = NULL;
@@ -101,8 +126,9 @@ const struct clv_command clv_command_model_list = {
     .operands = "",
     .summary = "list the models that can be pulled",
     .description =
-        "Lists the models that 'claverdb model pull' knows by name, with the size of the download, "
-        "the licence and the page they come from, and where those lie that are here already.",
+        "Lists the built-in model and those that 'claverdb model pull' knows by name, with the "
+        "size of the download, the licence and the page they come from, and where those lie that "
+        "are here already.",
     .example = "claverdb model list\n"
                "claverdb model list --json > models.json",
     .operand_min = 0,

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/model/catalogue.h"
+#include "core/model/model.h"
 #include "core/model/pull.h"
 
 #include <inttypes.h>
@@ -190,6 +191,8 @@ static int check_name(const struct clv_catalogue *catalogue, const char *name, c
 {
     const char *nearest = NULL;
     int fewest = 4;
+    if (clv_model_is_mini(name))
+        return clv_fail(CLV_EINVAL, "'%s' is built in, so there is nothing to pull", name);
     if (clv_catalogue_find(catalogue, name) != NULL || from != NULL)
         return CLV_OK;
     for (size_t i = 0; i < clv_catalogue_count(catalogue); i++) {

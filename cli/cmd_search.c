@@ -110,7 +110,7 @@ static int print_json(const struct clv_session *session, const struct clv_search
     clv_json_put_integer(object, "cut_prompts", result->cut_prompt_count);
     clv_json_put_string(object, "model", session->model.path);
     clv_json_put_integer(object, "model_id", session->model_id);
-    clv_json_put_bool(object, "placeholder_model", session->model.is_placeholder);
+    clv_json_put_bool(object, "builtin_model", session->model.is_builtin);
     clv_json_put_number(object, "encode_s", result->encode_s);
     clv_json_put_number(object, "search_s", result->search_s);
     return clv_out_json(object);
@@ -198,7 +198,7 @@ static int run(const struct clv_cli *cli)
     char *glob = NULL;
     int status = clv_session_open_store(&session, cli, false);
     if (status == CLV_OK)
-        status = clv_session_open_model(&session, text != NULL);
+        status = clv_session_open_model(&session, false);
     if (status == CLV_OK)
         status = clv_session_need_vectors(&session);
     /* Without a device named, the library opens one only if the query's vector is not cached. */

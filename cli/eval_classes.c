@@ -379,7 +379,7 @@ int clv_eval_classes(struct clv_eval *eval)
         goto done;
     }
     if (status == CLV_OK)
-        status = clv_session_open_model_alone(&eval->session, true);
+        status = clv_session_open_model_alone(&eval->session);
     if (status == CLV_OK)
         status = clv_eval_open_encoder(eval, true);
     if (status == CLV_OK)

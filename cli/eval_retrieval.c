@@ -398,7 +398,7 @@ int clv_eval_retrieval(struct clv_eval *eval)
     struct retrieval retrieval = {.eval = eval};
     int status = open_captions(&retrieval);
     if (status == CLV_OK)
-        status = clv_session_open_model_alone(&eval->session, true);
+        status = clv_session_open_model_alone(&eval->session);
     if (status == CLV_OK)
         status = clv_eval_open_encoder(eval, true);
     if (status == CLV_OK)
@@ -415,7 +415,7 @@ int clv_eval_index(struct clv_eval *eval)
     if (status == CLV_OK)
         status = clv_session_open_store(&eval->session, eval->cli, false);
     if (status == CLV_OK)
-        status = clv_session_open_model(&eval->session, true);
+        status = clv_session_open_model(&eval->session, false);
     if (status == CLV_OK)
         status = clv_session_need_vectors(&eval->session);
     if (status == CLV_OK)

@@ -55,8 +55,8 @@ const struct clv_opt clv_global_opts[] = {
      .kind = CLV_OPT_STRING,
      GLOBAL(model),
      .value_name = "MODEL",
-     .help = "CLAVER or CLIP weights, as file, directory or name of a pulled model; by default "
-             "those the database was indexed with"},
+     .help = "CLAVER or CLIP weights, as file, directory or name of a pulled model, or 'mini', the "
+             "built-in one; by default those the database was indexed with, else mini"},
     {.name = "vocab",
      .kind = CLV_OPT_STRING,
      GLOBAL(vocab),

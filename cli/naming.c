@@ -31,6 +31,11 @@ int clv_naming_path(char **out, bool *is_pulled_out, const char *name)
     *out = NULL;
     if (is_pulled_out != NULL)
         *is_pulled_out = false;
+    if (clv_model_is_mini(name))
+        return clv_fail(CLV_EINVAL,
+                        "'%s' is the built-in model, which has no file; a file or folder of that "
+                        "name is './%s'",
+                        name, name);
     if (clv_file_exists(name))
         return clv_path_absolute(out, name);
     if (!clv_pull_is_name(name))
@@ -46,4 +51,18 @@ int clv_naming_path(char **out, bool *is_pulled_out, const char *name)
         *is_pulled_out = true;
     *out = path;
     return CLV_OK;
+}
+
+int clv_naming_open(struct clv_model *out, const char *name,
+                    const struct clv_model_options *options)
+{
+    char *path = NULL;
+    if (clv_model_is_mini(name))
+        return clv_model_open_mini(out, options);
+    *out = (struct clv_model){0};
+    int status = clv_naming_path(&path, NULL, name);
+    if (status == CLV_OK)
+        status = clv_model_open(out, path, options);
+    free(path);
+    return status;
 }

@@ -21,7 +21,7 @@ struct clv_session_model {
     int64_t segment_count;
     int64_t video_count;
     char *name;
-    char *path;      /* "" for the built-in one */
+    char *path;      /* CLV_MODEL_MINI: built in; "": the built-in one of older versions */
     bool is_default; /* what is used where --model names none */
 };
 
@@ -33,7 +33,7 @@ struct clv_session {
     int frame_count; /* T to be used where the model leaves it free; 0: as indexed before */
     struct clv_model model;
     bool has_model;
-    char *model_name; /* the open model as the database is to remember it; NULL: the built-in one */
+    char *model_name;                 /* the open model as the database is to remember it */
     const char *model_label;          /* its base name, or the name it was pulled under */
     int64_t model_id;                 /* in the store; 0: nothing was indexed with this model */
     struct clv_session_model *models; /* in order of id, once loaded */
@@ -44,12 +44,13 @@ struct clv_session {
  * about it, unless it is to be made. */
 int clv_session_open_store(struct clv_session *session, const struct clv_cli *cli, bool create);
 
-/* The model that --model names, else the one remembered in the database, else the built-in
- * placeholder, with a warning on stderr that text means nothing to it, where `warns`. A remembered
- * one whose weights have become others is CLV_EINVAL with what to do about it. Needs the store. */
-int clv_session_open_model(struct clv_session *session, bool warns);
-/* The same without a database: the model that --model names, else the placeholder. */
-int clv_session_open_model_alone(struct clv_session *session, bool warns);
+/* The model that --model names, else the one remembered in the database, else the built-in one. A
+ * remembered one whose weights have become others is CLV_EINVAL with what to do about it. Where
+ * footage is to be indexed, a built-in model of another version is replaced by this one's, and a
+ * warning says once what the built-in one is. Needs the store. */
+int clv_session_open_model(struct clv_session *session, bool indexes);
+/* The same without a database: the model that --model names, else the built-in one. */
+int clv_session_open_model_alone(struct clv_session *session);
 /* Sets model_id where the store knows the model, and the model's frame count to what was indexed
  * where it is free: that of the default, else of the newest. */
 int clv_session_find_model(struct clv_session *session);

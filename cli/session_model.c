@@ -12,13 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What was named: an absolute path, or a pulled model's name; none for the placeholder. */
+/* What was named: an absolute path, a pulled model's name, or CLV_MODEL_MINI. Nothing where there
+ * is no default, and in databases of versions whose built-in model was a placeholder. */
 static const char setting_model[] = "model";
 static const char setting_vocab[] = "vocab";
 /* The default's number in the store. */
 static const char setting_id[] = "model_id";
-
-static const char placeholder_name[] = "built-in placeholder";
 
 /* "out" stays NULL where the setting is absent or empty. */
 static int get_setting(struct clv_session *session, char **out, const char *key)
@@ -140,9 +139,9 @@ int clv_session_shown_model(struct clv_session *session, const struct clv_sessio
         return CLV_OK;
     }
     char *path = NULL;
-    status = clv_naming_path(&path, NULL, named);
+    status = clv_model_is_mini(named) ? CLV_OK : clv_naming_path(&path, NULL, named);
     if (status == CLV_OK)
-        *out = best_at(session, path);
+        *out = best_at(session, path == NULL ? CLV_MODEL_MINI : path);
     if (status == CLV_OK && *out == NULL)
         status = clv_fail(CLV_ENOTFOUND, "nothing in '%s' was indexed with the model '%s'",
                           session->directory, named);
@@ -150,11 +149,14 @@ int clv_session_shown_model(struct clv_session *session, const struct clv_sessio
     return status;
 }
 
-/* True where `text` is the model's number, its name, or the path it was opened from. */
+/* True where `text` is the model's number, its name, or the path it was opened from. The built-in
+ * model's names are its alone. */
 static bool is_called(const struct clv_session_model *model, const char *text, const char *path)
 {
     char number[24];
     snprintf(number, sizeof number, "%" PRId64, model->id);
+    if (clv_model_is_mini(text))
+        return strcmp(model->path, CLV_MODEL_MINI) == 0;
     return strcmp(text, number) == 0 || strcmp(text, model->name) == 0 ||
            (model->path[0] != '\0' && strcmp(path, model->path) == 0);
 }
@@ -190,14 +192,13 @@ int clv_session_named_model(struct clv_session *session, const struct clv_sessio
 
 /* ---- opening ---- */
 
-static int open_placeholder(struct clv_session *session, bool warns)
+static int open_mini(struct clv_session *session, const struct clv_model_options *options)
 {
-    int status = clv_model_open_placeholder(&session->model);
+    int status = clv_model_open_mini(&session->model, options);
     session->has_model = status == CLV_OK;
-    session->model_label = placeholder_name;
-    if (status == CLV_OK && warns && !session->cli->flags.quiet)
-        clv_out_warning("no model was named (--model FILE), so the built-in placeholder is used: "
-                        "its scores of text mean nothing, --like finds what looks alike");
+    session->model_label = CLV_MODEL_MINI;
+    if (status == CLV_OK && (session->model_name = strdup(CLV_MODEL_MINI)) == NULL)
+        status = clv_fail_memory("a model's name");
     return status;
 }
 
@@ -208,6 +209,8 @@ static int open_named(struct clv_session *session, const char *name, const char 
                                         .frame_count = session->frame_count};
     char *path = NULL;
     bool is_pulled = false;
+    if (clv_model_is_mini(name))
+        return open_mini(session, &options);
     int status = clv_naming_path(&path, &is_pulled, name);
     if (status != CLV_OK)
         return status;
@@ -235,17 +238,25 @@ static int changed_weights(const char *name, const char *path)
                     path, name);
 }
 
-/* What lies where the default was must still be the default. */
-static int check_unchanged(const struct clv_session *session)
+/* The built-in model of the version that made the index is gone with that version. */
+static int other_version(const struct clv_session *session, const char *name)
 {
-    const struct clv_session_model *model = default_model(session);
-    if (model == NULL || (memcmp(model->digest, session->model.digest, CLV_DIGEST_BYTES) == 0 &&
-                          model->dim == session->model.config.embed_dim))
-        return CLV_OK;
-    return changed_weights(session->model_name, session->model.path);
+    return clv_fail(CLV_EINVAL,
+                    "'%s' was indexed with the %s of another version of claverdb, which this one "
+                    "does not have; run claverdb index PATH… to index the footage again with '%s' "
+                    "(or name a model with --model)",
+                    session->directory, name, CLV_MODEL_MINI);
 }
 
-/* The remembered model, of which the database says that it is called `name`. */
+static bool is_unchanged(const struct clv_session *session)
+{
+    const struct clv_session_model *model = default_model(session);
+    return model == NULL || (memcmp(model->digest, session->model.digest, CLV_DIGEST_BYTES) == 0 &&
+                             model->dim == session->model.config.embed_dim);
+}
+
+/* The remembered model, of which the database says that it is called `name`. What lies there must
+ * still be that model. */
 static int open_remembered(struct clv_session *session, const char *name, const char *vocab)
 {
     if (name[0] == '/' && !clv_file_exists(name))
@@ -253,7 +264,29 @@ static int open_remembered(struct clv_session *session, const char *name, const 
                         "the model of this database is no longer at '%s'; name it with --model",
                         name);
     int status = open_named(session, name, vocab);
-    return status == CLV_OK ? check_unchanged(session) : status;
+    if (status == CLV_OK && !is_unchanged(session))
+        status = changed_weights(session->model_name, session->model.path);
+    return status;
+}
+
+/* The built-in one, which the database remembers, or which is used because nothing is. */
+static int open_default(struct clv_session *session, bool is_remembered, const char *vocab,
+                        bool indexes)
+{
+    const struct clv_session_model *before = default_model(session);
+    struct clv_model_options options = {.vocabulary_path = vocab,
+                                        .frame_count = session->frame_count};
+    bool is_first = before == NULL || before->segment_count == 0;
+    int status = open_mini(session, &options);
+    if (status != CLV_OK)
+        return status;
+    if (!indexes && !is_first && !is_unchanged(session))
+        return other_version(session, before->name);
+    if (indexes && !session->cli->flags.quiet && (is_first || !is_remembered))
+        clv_out_warning("no model was named (--model), so the built-in claver-mini is used, which "
+                        "was trained on animated scenes and not on filmed reality; for real "
+                        "footage, claverdb model pull fetches better ones (claverdb model list)");
+    return CLV_OK;
 }
 
 /* True where --model means what is remembered anyway. */
@@ -264,6 +297,8 @@ static bool means_remembered(const char *named, const char *remembered)
     bool same = false;
     if (remembered == NULL)
         return false;
+    if (clv_model_is_mini(named))
+        return strcmp(remembered, CLV_MODEL_MINI) == 0;
     if (clv_naming_path(&path, &is_pulled, named) == CLV_OK)
         same = strcmp(is_pulled ? named : path, remembered) == 0;
     else
@@ -272,7 +307,7 @@ static bool means_remembered(const char *named, const char *remembered)
     return same;
 }
 
-int clv_session_open_model(struct clv_session *session, bool warns)
+int clv_session_open_model(struct clv_session *session, bool indexes)
 {
     const struct clv_globals *flags = &session->cli->flags;
     char *remembered = NULL;
@@ -289,21 +324,20 @@ int clv_session_open_model(struct clv_session *session, bool warns)
         vocabulary = vocab;
     if (flags->model != NULL)
         status = open_named(session, flags->model, vocabulary);
-    else if (remembered != NULL)
+    else if (remembered != NULL && strcmp(remembered, CLV_MODEL_MINI) != 0)
         status = open_remembered(session, remembered, vocabulary);
     else
-        status = open_placeholder(session, warns);
+        status = open_default(session, remembered != NULL, vocabulary, indexes);
 done:
     free(remembered);
     free(vocab);
     return status;
 }
 
-int clv_session_open_model_alone(struct clv_session *session, bool warns)
+int clv_session_open_model_alone(struct clv_session *session)
 {
     const struct clv_globals *flags = &session->cli->flags;
-    return flags->model != NULL ? open_named(session, flags->model, flags->vocab)
-                                : open_placeholder(session, warns);
+    return open_named(session, flags->model != NULL ? flags->model : CLV_MODEL_MINI, flags->vocab);
 }
 
 /* ---- which vectors are its own ---- */
@@ -336,15 +370,11 @@ int clv_session_find_model(struct clv_session *session)
 static int no_vectors(const struct clv_session *session)
 {
     const char *name = session->model_name;
-    if (name == NULL)
-        return clv_fail(CLV_ENOTFOUND,
-                        "nothing in '%s' was indexed with the built-in placeholder; name a model "
-                        "that claverdb status lists with --model",
-                        session->directory);
     for (int i = 0; i < session->model_count; i++) {
         if (session->models[i].segment_count > 0 &&
             strcmp(session->models[i].path, session->model.path) == 0)
-            return changed_weights(name, session->model.path);
+            return session->model.is_builtin ? other_version(session, name)
+                                             : changed_weights(name, session->model.path);
     }
     return clv_fail(CLV_ENOTFOUND,
                     "nothing in '%s' was indexed with the model '%s'; claverdb index --model '%s' "
@@ -428,7 +458,7 @@ int clv_session_put_model(struct clv_session *session, bool *is_beside_out)
     *is_beside_out = has_others && !has_own;
     struct clv_model_row row = {
         .name = session->model_label,
-        .path = model->is_placeholder ? "" : model->path,
+        .path = model->path,
         .dim = model->config.embed_dim,
         .frame_count = model->config.frame_count,
     };

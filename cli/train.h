@@ -68,7 +68,6 @@ struct clv_train_model {
     struct clv_model model; /* where there are weights */
     bool has_model;
     struct clv_model_config config;
-    char *path;
     struct clv_trainer_start start;
 };
 

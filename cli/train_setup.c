@@ -215,9 +215,7 @@ static int open_weights(struct clv_train_model *model, const struct clv_cli *cli
     const struct clv_train_settings *settings = cli->settings;
     const struct clv_model_options options = {.vocabulary_path = cli->flags.vocab,
                                               .frame_count = (int)settings->frames};
-    int status = clv_naming_path(&model->path, NULL, settings->init);
-    if (status == CLV_OK)
-        status = clv_model_open(&model->model, model->path, &options);
+    int status = clv_naming_open(&model->model, settings->init, &options);
     if (status != CLV_OK)
         return status;
     model->has_model = true;
@@ -271,6 +269,5 @@ void clv_train_release_model(struct clv_train_model *model)
 {
     if (model->has_model)
         clv_model_release(&model->model);
-    free(model->path);
     *model = (struct clv_train_model){0};
 }

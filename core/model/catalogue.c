@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "core/model/model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static bool is_plain(const char *text, size_t size_max)
 
 bool clv_catalogue_is_name(const char *name)
 {
-    return is_plain(name, CLV_CATALOGUE_NAME_MAX);
+    return is_plain(name, CLV_CATALOGUE_NAME_MAX) && !clv_model_is_mini(name);
 }
 
 bool clv_catalogue_is_file(const char *file)
@@ -140,6 +141,8 @@ static int take_identity(struct clv_catalogue *catalogue, struct clv_catalogue_e
     int status = take_text(catalogue, &entry->name, object, "name", NULL, place);
     if (status != CLV_OK)
         return status;
+    if (clv_model_is_mini(entry->name))
+        return fail_entry(place, "name", "is that of the built-in model");
     if (!clv_catalogue_is_name(entry->name))
         return fail_entry(place, "name",
                           "is not 1 to 64 letters, digits, dots, dashes and underscores");
@@ -240,6 +243,9 @@ static int take_entry(struct clv_catalogue *catalogue, const struct clv_json *ob
     struct place place = {.path = path, .number = number};
     if (clv_json_kind(object) != CLV_JSON_OBJECT)
         return clv_fail(CLV_ECORRUPT, "'%s': entry %zu is no object", path, number);
+    const char *type = clv_json_string(clv_json_get(object, "type"), NULL, "");
+    if (strcmp(type, CLV_CATALOGUE_BUILT_IN) == 0)
+        return CLV_OK;
     int status = take_identity(catalogue, &entry, object, &place);
     if (status == CLV_OK)
         status = take_origin(catalogue, &entry, object, &place);

@@ -37,8 +37,12 @@ const struct clv_catalogue_entry *clv_catalogue_find(const struct clv_catalogue 
 /* The name of CLIP's own vocabulary in the compiled-in list. */
 #define CLV_CATALOGUE_CLIP_VOCABULARY "clip-vocabulary"
 
+/* The "type" of what `model list --json` prints of the model that is compiled in. Such objects of a
+ * list are skipped. */
+#define CLV_CATALOGUE_BUILT_IN "built-in"
+
 /* True where `name` may be an entry's: letters, digits, '.', '_' and '-', beginning with a letter
- * or a digit, 64 at most. */
+ * or a digit, 64 at most; and the built-in model is not called so. */
 #define CLV_CATALOGUE_NAME_MAX 64
 bool clv_catalogue_is_name(const char *name);
 /* The same of a file on a mirror, 200 at most. */

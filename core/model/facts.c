@@ -79,14 +79,17 @@ int clv_model_facts(struct clv_model_facts *out, const struct clv_model *model)
 {
     const struct clv_model_config *config = &model->config;
     struct clv_params params;
-    struct clv_file_facts file;
+    struct clv_file_facts file = {0};
     *out = (struct clv_model_facts){0};
     int status = clv_params_init(&params, config);
     if (status == CLV_OK)
         status = clv_params_check(&params, model->weights, &out->ignored_tensor_count);
-    if (status == CLV_OK && !model->is_placeholder) {
-        status = clv_file_facts(&file, model->path);
-        out->file_bytes = status == CLV_OK ? file.size_bytes : 0;
+    if (status == CLV_OK) {
+        /* What was imported is another file than the one that was named. */
+        bool is_named = model->path && !model->is_builtin;
+        status = is_named ? clv_file_facts(&file, model->path) : CLV_OK;
+        out->file_bytes =
+            is_named ? file.size_bytes : (int64_t)clv_weights_file_bytes(model->weights);
     }
     if (status == CLV_OK) {
         count_params(out, &params);

@@ -7,8 +7,8 @@
 #include "core/model/digest_cache.h"
 #include "core/model/import_cache.h"
 #include "core/model/import_source.h"
+#include "core/model/mini.h"
 #include "core/model/params.h"
-#include "core/model/placeholder.h"
 #include "core/model/weights.h"
 
 #include <math.h>
@@ -62,6 +62,30 @@ static int open_user_vocabulary(struct clv_model *model)
     return status;
 }
 
+/* What is open must be of the model's size. `source` has the vocabulary. */
+static int check_vocabulary(const struct clv_model *model, const char *source,
+                            const char *vocabulary_path)
+{
+    int size = clv_tokenizer_size(model->tokenizer);
+    if (size == model->config.vocabulary_size)
+        return CLV_OK;
+    if (vocabulary_path)
+        return clv_fail(CLV_EINVAL, "the vocabulary '%s' has %d tokens, the model '%s' %d",
+                        vocabulary_path, size, source, model->config.vocabulary_size);
+    return clv_fail(CLV_EINVAL, "the vocabulary of '%s' has %d tokens, the model %d", source, size,
+                    model->config.vocabulary_size);
+}
+
+/* The one named, or the one inside; no other will do. */
+static int open_own_vocabulary(struct clv_model *model, const char *vocabulary_path)
+{
+    int status = vocabulary_path ? clv_tokenizer_open(&model->tokenizer, vocabulary_path)
+                                 : open_vocabulary_inside(&model->tokenizer, model->weights);
+    if (status == CLV_OK && !model->tokenizer)
+        return clv_fail(CLV_ECORRUPT, "'%s' has no vocabulary inside", model->path);
+    return status == CLV_OK ? check_vocabulary(model, model->path, vocabulary_path) : status;
+}
+
 /* `is_imported`: the import has said already that what lies beside does not fit. */
 static int open_vocabulary(struct clv_model *model, const char *path, const char *vocabulary_path,
                            bool is_imported)
@@ -81,19 +105,13 @@ static int open_vocabulary(struct clv_model *model, const char *path, const char
         return open_user_vocabulary(model);
     if (status != CLV_OK)
         return status;
-    int size = clv_tokenizer_size(model->tokenizer);
-    if (size == model->config.vocabulary_size)
-        return CLV_OK;
-    if (is_beside && is_imported) {
+    if (is_beside && is_imported &&
+        clv_tokenizer_size(model->tokenizer) != model->config.vocabulary_size) {
         clv_tokenizer_close(model->tokenizer);
         model->tokenizer = NULL;
         return CLV_OK;
     }
-    if (vocabulary_path)
-        return clv_fail(CLV_EINVAL, "the vocabulary '%s' has %d tokens, the model '%s' %d",
-                        vocabulary_path, size, path, model->config.vocabulary_size);
-    return clv_fail(CLV_EINVAL, "the vocabulary of '%s' has %d tokens, the model %d", path, size,
-                    model->config.vocabulary_size);
+    return check_vocabulary(model, path, vocabulary_path);
 }
 
 /* Opens `path` where it can be used as it is, else its import in the cache. */
@@ -136,6 +154,17 @@ static int check_tensors(const struct clv_model *model)
     return status;
 }
 
+/* Finds out what the opened weights are. */
+static int configure(struct clv_model *model, const struct clv_model_options *options)
+{
+    int status = clv_config_infer(&model->config, model->weights);
+    if (status == CLV_OK)
+        status = clv_config_set_frame_count(&model->config, options->frame_count);
+    if (status == CLV_OK)
+        status = clv_config_check(&model->config);
+    return status == CLV_OK ? check_tensors(model) : status;
+}
+
 int clv_model_open(struct clv_model *out, const char *path, const struct clv_model_options *options)
 {
     static const struct clv_model_options defaults;
@@ -148,13 +177,7 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     if (status == CLV_OK)
         status = clv_path_absolute(&model.path, path);
     if (status == CLV_OK)
-        status = clv_config_infer(&model.config, model.weights);
-    if (status == CLV_OK)
-        status = clv_config_set_frame_count(&model.config, options->frame_count);
-    if (status == CLV_OK)
-        status = clv_config_check(&model.config);
-    if (status == CLV_OK)
-        status = check_tensors(&model);
+        status = configure(&model, options);
     if (status == CLV_OK)
         status = open_vocabulary(&model, path, options->vocabulary_path, is_imported);
     if (status == CLV_OK)
@@ -168,24 +191,36 @@ int clv_model_open(struct clv_model *out, const char *path, const struct clv_mod
     return status;
 }
 
-int clv_model_open_placeholder(struct clv_model *out)
+bool clv_model_is_mini(const char *name)
 {
-    struct clv_model model = {.is_placeholder = true};
+    return strcmp(name, CLV_MODEL_MINI) == 0 || strcmp(name, "mini") == 0;
+}
+
+size_t clv_model_mini_bytes(void)
+{
+    size_t size_bytes;
+    (void)clv_mini_bytes(&size_bytes);
+    return size_bytes;
+}
+
+int clv_model_open_mini(struct clv_model *out, const struct clv_model_options *options)
+{
+    static const struct clv_model_options defaults;
+    struct clv_model model = {.is_builtin = true};
+    size_t size_bytes;
+    const void *bytes = clv_mini_bytes(&size_bytes);
     *out = (struct clv_model){0};
-    int status = clv_placeholder_weights(&model.weights);
+    if (!options)
+        options = &defaults;
+    int status = clv_weights_open_bytes(&model.weights, CLV_MODEL_MINI, bytes, size_bytes);
+    if (status == CLV_OK && !(model.path = strdup(CLV_MODEL_MINI)))
+        status = clv_fail_memory("a path");
     if (status == CLV_OK)
-        status = clv_config_infer(&model.config, model.weights);
+        status = configure(&model, options);
     if (status == CLV_OK)
-        status = check_tensors(&model);
-    if (status == CLV_OK)
-        status = clv_tokenizer_open_text(&model.tokenizer, "", 0, clv_weights_path(model.weights));
-    if (status == CLV_OK && clv_tokenizer_size(model.tokenizer) != model.config.vocabulary_size)
-        status = clv_fail(CLV_ERR, "the placeholder's vocabulary has %d tokens instead of %d",
-                          clv_tokenizer_size(model.tokenizer), model.config.vocabulary_size);
+        status = open_own_vocabulary(&model, options->vocabulary_path);
     if (status == CLV_OK)
         status = clv_model_identity(model.digest, model.weights, &model.config);
-    if (status == CLV_OK && !(model.path = strdup(clv_weights_path(model.weights))))
-        status = clv_fail_memory("a path");
     if (status == CLV_OK)
         *out = model;
     else

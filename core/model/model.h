@@ -16,8 +16,8 @@ struct clv_model {
     struct clv_model_config config;
     struct clv_tokenizer *tokenizer; /* NULL where no vocabulary was found */
     uint8_t digest[CLV_DIGEST_BYTES];
-    char *path;
-    bool is_placeholder; /* the built-in random model: text scores mean nothing */
+    char *path;      /* absolute; CLV_MODEL_MINI of the built-in one */
+    bool is_builtin; /* claver-mini */
 };
 
 struct clv_model_options {
@@ -31,9 +31,15 @@ struct clv_model_options {
  * size and modification time under the user's data directory). */
 int clv_model_open(struct clv_model *out, const char *path,
                    const struct clv_model_options *options);
-/* The fixed small random-weight model used where none is named: CLAVER, KMT, byte-level
- * vocabulary; the same bits on every machine. */
-int clv_model_open_placeholder(struct clv_model *out);
+/* claver-mini, the small CLAVER that is compiled in: trained on films of drawn figures, it knows
+ * actions and which way they go, but has never seen filmed reality. */
+#define CLV_MODEL_MINI "claver-mini"
+/* `options` as for clv_model_open(). */
+int clv_model_open_mini(struct clv_model *out, const struct clv_model_options *options);
+/* True for what people call it: that, or "mini". */
+bool clv_model_is_mini(const char *name);
+/* Of the file that is compiled in. */
+size_t clv_model_mini_bytes(void);
 void clv_model_release(struct clv_model *model);
 
 /* Tokenizes `count` texts, encodes them and writes unit features [count, E]. *cut_count_out (may
@@ -49,7 +55,7 @@ struct clv_model_facts {
     int64_t text_parameter_count;     /* the rest, logit_scale included */
     int tensor_count;                 /* of the model's own */
     int ignored_tensor_count;         /* in the file, but no part of the model */
-    int64_t file_bytes;               /* 0: the placeholder, which is no file */
+    int64_t file_bytes;               /* 0: weights that never were a file */
     const char *dtype;                /* "f32", "f16", "bf16", "f64" or "mixed" */
     const char *mask;                 /* "KMT", "KMCT", "joint" or "none" */
     const char *resize;               /* as in the metadata: "bicubic" or "bilinear" */

@@ -301,45 +301,56 @@ static int read_header(struct clv_weights *weights, const struct clv_json *heade
     return status == CLV_OK ? sort_names(weights) : status;
 }
 
-static int open_weights(struct clv_weights **out, const char *path, bool lenient)
+/* Reads the header of the file that is `bytes`. */
+static int read_file(struct clv_weights *weights, const unsigned char *bytes, size_t size_bytes,
+                     bool lenient)
 {
     struct clv_json *header = NULL;
     uint64_t header_size = 0;
-    int status;
-    *out = NULL;
-    struct clv_weights *weights = calloc(1, sizeof *weights);
-    if (!weights || !(weights->path = strdup(path))) {
-        status = clv_fail_memory("a weight file");
-        goto done;
-    }
-    status = clv_map_open(&weights->map, path);
-    if (status != CLV_OK)
-        goto done;
-    const struct clv_map *map = &weights->map;
-    if (map->size_bytes < 8) {
-        status = clv_fail(CLV_ECORRUPT, "'%s' has %zu bytes, too few for a safetensors file", path,
-                          map->size_bytes);
-        goto done;
-    }
+    weights->file_bytes = size_bytes;
+    if (size_bytes < 8)
+        return clv_fail(CLV_ECORRUPT, "'%s' has %zu bytes, too few for a safetensors file",
+                        weights->path, size_bytes);
     for (int i = 7; i >= 0; i--)
-        header_size = header_size << 8 | map->data[i];
-    if (header_size > HEADER_SIZE_MAX || header_size > map->size_bytes - 8) {
-        status = clv_fail(CLV_ECORRUPT,
-                          "'%s' is not a safetensors file: its header would take %" PRIu64
-                          " bytes, the file has %zu",
-                          path, header_size, map->size_bytes);
-        goto done;
-    }
-    status = clv_json_parse(&header, (const char *)map->data + 8, (size_t)header_size, path);
+        header_size = header_size << 8 | bytes[i];
+    if (header_size > HEADER_SIZE_MAX || header_size > size_bytes - 8)
+        return clv_fail(CLV_ECORRUPT,
+                        "'%s' is not a safetensors file: its header would take %" PRIu64
+                        " bytes, the file has %zu",
+                        weights->path, header_size, size_bytes);
+    int status =
+        clv_json_parse(&header, (const char *)bytes + 8, (size_t)header_size, weights->path);
     if (status == CLV_OK)
-        status = read_header(weights, header, map->data + 8 + header_size,
-                             map->size_bytes - 8 - (size_t)header_size, lenient);
-done:
+        status = read_header(weights, header, bytes + 8 + header_size,
+                             size_bytes - 8 - (size_t)header_size, lenient);
     clv_json_free(header);
+    return status;
+}
+
+/* One without tensors yet. */
+static int create(struct clv_weights **out, const char *path)
+{
+    struct clv_weights *weights = calloc(1, sizeof *weights);
+    *out = NULL;
+    if (!weights || !(weights->path = strdup(path))) {
+        free(weights);
+        return clv_fail_memory("weights");
+    }
+    *out = weights;
+    return CLV_OK;
+}
+
+static int open_weights(struct clv_weights **out, const char *path, bool lenient)
+{
+    int status = create(out, path);
     if (status == CLV_OK)
-        *out = weights;
-    else
-        clv_weights_close(weights);
+        status = clv_map_open(&(*out)->map, path);
+    if (status == CLV_OK)
+        status = read_file(*out, (*out)->map.data, (*out)->map.size_bytes, lenient);
+    if (status != CLV_OK) {
+        clv_weights_close(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -351,6 +362,19 @@ int clv_weights_open(struct clv_weights **out, const char *path)
 int clv_weights_open_any(struct clv_weights **out, const char *path)
 {
     return open_weights(out, path, true);
+}
+
+int clv_weights_open_bytes(struct clv_weights **out, const char *name, const void *bytes,
+                           size_t size_bytes)
+{
+    int status = create(out, name);
+    if (status == CLV_OK)
+        status = read_file(*out, bytes, size_bytes, false);
+    if (status != CLV_OK) {
+        clv_weights_close(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 static int copy_table(struct clv_weights *weights, const struct clv_weight_entry *entries,
@@ -383,19 +407,15 @@ int clv_weights_from_memory(struct clv_weights **out, const char *path,
                             const struct clv_weight_metadata *metadata, size_t metadata_count,
                             void *memory)
 {
-    *out = NULL;
-    struct clv_weights *weights = calloc(1, sizeof *weights);
-    if (!weights || !(weights->path = strdup(path))) {
-        free(weights);
-        return clv_fail_memory("weights");
-    }
-    int status = copy_table(weights, entries, entry_count, metadata, metadata_count);
+    int status = create(out, path);
+    if (status == CLV_OK)
+        status = copy_table(*out, entries, entry_count, metadata, metadata_count);
     if (status != CLV_OK) {
-        clv_weights_close(weights);
+        clv_weights_close(*out);
+        *out = NULL;
         return status;
     }
-    weights->memory = memory;
-    *out = weights;
+    (*out)->memory = memory;
     return CLV_OK;
 }
 
@@ -424,6 +444,11 @@ void clv_weights_close(struct clv_weights *weights)
 const char *clv_weights_path(const struct clv_weights *weights)
 {
     return weights->path;
+}
+
+size_t clv_weights_file_bytes(const struct clv_weights *weights)
+{
+    return weights->file_bytes;
 }
 
 size_t clv_weights_count(const struct clv_weights *weights)

@@ -1,4 +1,5 @@
-/* Weight files: safetensors, read through a map and written atomically.
+/* Weight files: safetensors, read through a map (or where they lie in memory) and written
+ * atomically.
  *
  * Layout: u64 little-endian header size, that many bytes of JSON ({"name": {"dtype", "shape",
  * "data_offsets": [begin, end]}, …, "__metadata__": {string: string}}), then the data; offsets
@@ -42,9 +43,14 @@ struct clv_weights;
 
 /* CLV_ECORRUPT names the file and what is wrong with it. */
 int clv_weights_open(struct clv_weights **out, const char *path);
+/* The same of a file's bytes in memory, which are borrowed; `name` is what messages call them. */
+int clv_weights_open_bytes(struct clv_weights **out, const char *name, const void *bytes,
+                           size_t size_bytes);
 void clv_weights_close(struct clv_weights *weights);
 
 const char *clv_weights_path(const struct clv_weights *weights);
+/* Of the file, or of its bytes; 0 where the weights never were a file. */
+size_t clv_weights_file_bytes(const struct clv_weights *weights);
 size_t clv_weights_count(const struct clv_weights *weights);
 /* In order of the data's offsets. Borrowed. */
 const struct clv_weight_entry *clv_weights_at(const struct clv_weights *weights, size_t index);

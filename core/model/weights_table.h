@@ -8,7 +8,8 @@
 struct clv_weights {
     char *path;
     struct clv_map map;
-    void *memory; /* the data where there is no file; owned */
+    size_t file_bytes; /* header and all; 0: there is no file */
+    void *memory;      /* the data where there is no file; owned */
     size_t count;
     struct clv_weight_entry *entries; /* in order of their data; names owned */
     size_t *by_name;                  /* indices of `entries`, sorted by name */

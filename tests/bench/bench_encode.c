@@ -29,7 +29,7 @@ static void open_model(struct clv_model *out, const char *arch)
 {
     char path[] = "/tmp/bench_encode.XXXXXX";
     int file = mkstemp(path);
-    *out = (struct clv_model){.is_placeholder = true};
+    *out = (struct clv_model){0};
     if (file < 0 || !random_model_arch(&out->config, arch, FRAMES, CLV_MASK_KMT, false)) {
         fprintf(stderr, "bench_encode: no model '%s'\n", arch);
         exit(1);

@@ -195,7 +195,7 @@ static void open_model(struct clv_model *out, const char *arch)
 {
     char path[4096];
     path_in(path, "model.safetensors");
-    *out = (struct clv_model){.is_placeholder = true};
+    *out = (struct clv_model){0};
     if (!random_model_arch(&out->config, arch, FRAMES, CLV_MASK_KMT, false)) {
         fprintf(stderr, "bench_index: no model '%s'\n", arch);
         remove_all(directory);

@@ -53,7 +53,6 @@ static void open_model(struct clv_model *out, const struct train_case *c)
     char path[] = "/tmp/bench_train.XXXXXX";
     int file = mkstemp(path);
     *out = (struct clv_model){
-        .is_placeholder = true,
         .config = {.vision = {c->width, c->layers, c->width / 64, 4 * c->width},
                    .temporal = {c->width, c->temporal_layers, c->width / 64, 4 * c->width},
                    .text = {c->text_width, c->text_layers, c->text_width / 64, 4 * c->text_width},

@@ -17,7 +17,7 @@ out_has dry_run_sums 'would index 2 of 2 files'
 
 expect first 0 "$CLAVERDB" index "$root"
 out_has first_sums '^indexed 2 of 2 files: .* of footage, [0-9]+ segments'
-err_has placeholder_is_said 'warning: no model was named'
+err_has built_in_is_said 'warning: no model was named'
 expect second 0 "$CLAVERDB" index --json "$root"
 json second_unchanged '[.[]|select(.type=="file").status]|unique|join(" ")' unchanged
 json second_sums '.[-1]|"\(.type) \(.indexed) \(.unchanged) \(.failed)"' 'summary 0 2 0'

@@ -62,7 +62,7 @@ make_clips() {
     rm -rf "$scratch"
 }
 # index_clips NAME…: copies these clips (without ".mp4") into $work/in, and indexes the folder into
-# $work/db with the placeholder model.
+# $work/db with the built-in model.
 index_clips() {
     make_clips
     mkdir -p "$work/in"

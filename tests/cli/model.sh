@@ -38,9 +38,9 @@ make_clips
 cp "$last" "$work/model.safetensors"
 export CLAVERDB_DB="$work/db"
 expect index_model 0 "$CLAVERDB" index --model "$work/model.safetensors" "$clips/door-opens-a.mp4"
-err_lacks index_model_no_placeholder placeholder
+err_lacks index_model_no_warning 'claver-mini'
 expect remembered 0 "$CLAVERDB" search --json --like "$clips/door-opens-a.mp4"
-json remembered_is_used '.[-1].placeholder_model' false
+json remembered_is_used '.[-1].builtin_model' false
 expect status_names_it 0 "$CLAVERDB" status
 out_has status_names_it_path "^model 1 +$work/model.safetensors \\(default\\): "
 expect other_model 2 "$CLAVERDB" search --model "$last" --like "$clips/door-opens-a.mp4" --db "$work/none"

@@ -81,7 +81,7 @@ make_clips
 export CLAVERDB_DB="$work/db"
 expect index_by_name 0 "$CLAVERDB" index --quiet --model tiny "$clips/door-opens-a.mp4"
 expect search_by_name 0 "$CLAVERDB" search --json --model tiny 'a door opens'
-json search_by_name_is_ours '.[-1].placeholder_model' false
+json search_by_name_is_ours '.[-1].builtin_model' false
 
 # ---- a network that breaks ----
 fresh

@@ -7,7 +7,7 @@ out_has status_database "^database +$work/db \(schema [0-9]+\)$"
 out_has status_videos '^videos +4; 0 could not be read, 0 missing$'
 out_has status_footage '^footage +16\.0 s in [0-9]+ segments$'
 out_has status_size '^size +catalog [0-9.]+ [kM]?B, vector indexes [0-9.]+ '
-out_has status_model '^model 1 +built-in placeholder \(default\): .* index flat'
+out_has status_model '^model 1 +claver-mini \(default\): .* index flat'
 expect status_json 0 "$CLAVERDB" status --json
 json status_json_types 'map(.type)|join(" ")' 'status model'
 json status_json_sums '.[0]|"\(.videos) \(.failed) \(.footage_ms)"' '4 0 16000'

@@ -66,7 +66,7 @@ static int open_world(struct world *world)
     static const char *const names[CLASSES] = {"run", "jump", "sit"};
     const struct clv_augment_options plain = {0};
     memset(world, 0, sizeof *world);
-    int status = clv_model_open_placeholder(&world->model);
+    int status = clv_model_open_mini(&world->model, NULL);
     const struct clv_model_config *config = &world->model.config;
     const struct clv_encoder_options options = {.slot_count = 3 * config->frame_count,
                                                 .window_batch_max = 3};

@@ -1,4 +1,4 @@
-/* Whole models: opening, vocabularies, identity, texts, the placeholder, and compare. */
+/* Whole models: opening, vocabularies, identity, texts, the built-in one, and compare. */
 #include "core/model/model.h"
 
 #include "core/error.h"
@@ -55,7 +55,7 @@ static void opens_without_a_vocabulary(void)
     float out[64];
     REQUIRE_OK(clv_model_open(&model, write_tiny("bare", false, 128, NULL), NULL));
     CHECK(model.tokenizer == NULL);
-    CHECK(!model.is_placeholder);
+    CHECK(!model.is_builtin);
     CHECK_INT(model.path[0], '/');
     REQUIRE_OK(clv_encoder_create(&encoder, device, model.weights, &model.config, NULL));
     CHECK_ERROR(clv_model_encode_texts(&model, encoder, out, NULL, (const char *[]){"a"}, 1),
@@ -158,123 +158,93 @@ static void extra_tensors_are_ignored_and_said(void)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
+enum { EMBED_MAX = 1024 };
+
+static double product(const float *a, const float *b, int count)
+{
+    double sum = 0;
+    for (int k = 0; k < count; k++)
+        sum += (double)a[k] * b[k];
+    return sum;
+}
+
 static void texts_become_unit_features(void)
 {
     static const char *const texts[] = {"a person opens a door", "", "rain",
                                         "a person opens a door"};
-    char long_text[400];
+    static float out[5 * EMBED_MAX], alone[EMBED_MAX];
+    char long_text[4000];
     struct clv_model model;
     struct clv_encoder *encoder = NULL;
-    float out[5][128], alone[128];
     int cut_count = -1;
     memset(long_text, 'x', sizeof long_text - 1);
     long_text[sizeof long_text - 1] = 0;
     const char *all[5] = {texts[0], texts[1], long_text, texts[2], texts[3]};
-    REQUIRE_OK(clv_model_open_placeholder(&model));
+    REQUIRE_OK(clv_model_open_mini(&model, NULL));
+    const int width = model.config.embed_dim;
+    REQUIRE(width <= EMBED_MAX);
     REQUIRE_OK(clv_encoder_create(&encoder, device, model.weights, &model.config,
                                   &(struct clv_encoder_options){.no_vision = true}));
-    REQUIRE_OK(clv_model_encode_texts(&model, encoder, out[0], &cut_count, all, 5));
+    REQUIRE_OK(clv_model_encode_texts(&model, encoder, out, &cut_count, all, 5));
     CHECK_INT(cut_count, 1);
-    for (int i = 0; i < 5; i++) {
-        double square = 0;
-        for (int k = 0; k < 128; k++)
-            square += (double)out[i][k] * out[i][k];
-        CHECK_NEAR(square, 1, 1e-5);
-    }
+    for (int i = 0; i < 5; i++)
+        CHECK_NEAR(product(out + i * width, out + i * width, width), 1, 1e-5);
     REQUIRE_OK(clv_model_encode_texts(&model, encoder, alone, NULL, texts, 1));
-    double same = 0, other = 0;
-    for (int k = 0; k < 128; k++) {
-        CHECK_NEAR(out[0][k], alone[k], 1e-5);
-        same += (double)out[0][k] * out[4][k];
-        other += (double)out[0][k] * out[3][k];
-    }
-    CHECK_NEAR(same, 1, 1e-5);
-    CHECK(other < 0.999);
-    REQUIRE_OK(clv_model_encode_texts(&model, encoder, out[0], &cut_count, texts, 0));
+    for (int k = 0; k < width; k++)
+        CHECK_NEAR(out[k], alone[k], 1e-5);
+    CHECK_NEAR(product(out, out + 4 * width, width), 1, 1e-5);
+    CHECK(product(out, out + 3 * width, width) < 0.999);
+    REQUIRE_OK(clv_model_encode_texts(&model, encoder, out, &cut_count, texts, 0));
     CHECK_INT(cut_count, 0);
     clv_encoder_free(encoder);
     clv_model_release(&model);
 }
 
-/* ---- the placeholder ------------------------------------------------------------------------- */
+/* ---- the built-in model ---------------------------------------------------------------------- */
 
-static void the_placeholder_is_the_same_everywhere(void)
+#define MINI_FILE "core/model/claver-mini.safetensors"
+
+static void the_built_in_model_is_its_file(void)
 {
-    struct clv_model model;
-    struct clv_model_facts facts;
-    REQUIRE_OK(clv_model_open_placeholder(&model));
-    CHECK(model.is_placeholder);
-    CHECK_INT(model.config.mask, CLV_MASK_KMT);
-    CHECK_INT(model.config.frame_count, 8);
-    CHECK_INT(clv_tokenizer_size(model.tokenizer), 514);
-    CHECK_OK(clv_model_facts(&facts, &model));
-    CHECK_STRING(facts.digest_text,
-                 "bed4cd52ee3769eae98c4fa29d7e39d02ff91196d02cb1924005f3007f567237");
-    CHECK_INT(facts.file_bytes, 0);
-    clv_model_release(&model);
+    struct clv_model mini, file;
+    struct clv_model_facts mini_facts, file_facts;
+    REQUIRE_OK(clv_model_open_mini(&mini, NULL));
+    CHECK(mini.is_builtin);
+    CHECK_STRING(mini.path, CLV_MODEL_MINI);
+    CHECK(mini.config.temporal.layer_count > 0);
+    REQUIRE(mini.tokenizer != NULL);
+    CHECK_INT(clv_tokenizer_size(mini.tokenizer), mini.config.vocabulary_size);
+    CHECK(clv_model_mini_bytes() <= 16000000);
+    CHECK_INT(clv_weights_file_bytes(mini.weights), clv_model_mini_bytes());
+    /* Not a copy, and aligned as a map of the file would be. */
+    CHECK_INT((uintptr_t)clv_weights_at(mini.weights, 0)->data % 64, 0);
+    REQUIRE_OK(clv_model_open(&file, MINI_FILE, NULL));
+    CHECK(!file.is_builtin);
+    CHECK_OK(clv_model_facts(&mini_facts, &mini));
+    CHECK_OK(clv_model_facts(&file_facts, &file));
+    CHECK_STRING(mini_facts.digest_text, file_facts.digest_text);
+    CHECK_INT(mini_facts.file_bytes, file_facts.file_bytes);
+    CHECK_INT(mini_facts.ignored_tensor_count, file_facts.ignored_tensor_count);
+    CHECK_INT(clv_weights_metadata_count(mini.weights), clv_weights_metadata_count(file.weights));
+    clv_model_release(&file);
+    clv_model_release(&mini);
 }
 
-enum { SCENE_COUNT = 6 };
-
-/* Frame `t` of a synthetic scene: a moving disc over a graded ground, both of the scene's own
- * colours; `shift` moves the disc's path. */
-static void draw(float *pixels, const struct clv_model_config *config, int scene, int t, int shift)
-{
-    static const float colours[SCENE_COUNT][6] = {
-        {.9f, .1f, .1f, .1f, .1f, .3f}, {.1f, .8f, .2f, .8f, .8f, .7f},
-        {.1f, .1f, .9f, .3f, .6f, .2f}, {.9f, .9f, .9f, .1f, .1f, .1f},
-        {.1f, .1f, .1f, .9f, .8f, .3f}, {.7f, .2f, .7f, .4f, .4f, .4f}};
-    const int side = config->image_side;
-    const float *c = colours[scene];
-    float cx = 10 + 4.0f * (float)t + 3.0f * (float)shift, cy = 14 + 7.0f * (float)scene;
-    for (int k = 0; k < 3; k++)
-        for (int y = 0; y < side; y++)
-            for (int x = 0; x < side; x++) {
-                float dx = (float)x - cx, dy = (float)y - cy;
-                float value =
-                    dx * dx + dy * dy < 120 ? c[k] : c[3 + k] * (0.5f + 0.5f * (float)y / 64);
-                *pixels++ = (value - config->pixel_mean[k]) / config->pixel_std[k];
-            }
-}
-
-/* Look-alikes are near, different scenes far: what search --like needs of it. */
-static void the_placeholder_tells_scenes_apart(void)
+static void the_built_in_model_takes_options(void)
 {
     struct clv_model model;
-    struct clv_encoder *encoder = NULL;
-    static float pixels[8][3 * 64 * 64];
-    static float vectors[2 * SCENE_COUNT][128];
-    static const int32_t slots[] = {0, 1, 2, 3, 4, 5, 6, 7};
-    REQUIRE_OK(clv_model_open_placeholder(&model));
-    REQUIRE_OK(clv_encoder_create(&encoder, device, model.weights, &model.config, NULL));
-    for (int i = 0; i < 2 * SCENE_COUNT; i++) {
-        for (int t = 0; t < 8; t++)
-            draw(pixels[t], &model.config, i / 2, t, i % 2);
-        REQUIRE_OK(clv_encoder_frames(encoder, slots, pixels[0], 8));
-        REQUIRE_OK(clv_encoder_windows(encoder, &(struct clv_window_outputs){.vectors = vectors[i]},
-                                       slots, 1));
-    }
-    double others = 0, nearest_pair = 1;
-    for (int i = 0; i < 2 * SCENE_COUNT; i++)
-        for (int k = 0; k < i; k++) {
-            double product = 0, a = 0, b = 0;
-            for (int n = 0; n < 128; n++) {
-                product += (double)vectors[i][n] * vectors[k][n];
-                a += (double)vectors[i][n] * vectors[i][n];
-                b += (double)vectors[k][n] * vectors[k][n];
-            }
-            double cosine = product / sqrt(a * b);
-            if (i / 2 == k / 2)
-                nearest_pair = fmin(nearest_pair, cosine);
-            else
-                others = fmax(others, cosine);
-        }
-    if (!(nearest_pair > others))
-        t_fail(__FILE__, __LINE__, "look-alikes at %g, different scenes at %g", nearest_pair,
-               others);
-    CHECK(others < 0.99);
-    clv_encoder_free(encoder);
-    clv_model_release(&model);
+    const char *path = write_tiny("mini", false, 514, NULL);
+    write_vocabulary(path);
+    const char *vocabulary = t_path(t_path(directory, "mini"), "bpe_simple_vocab_16e6.txt");
+    CHECK_ERROR(
+        clv_model_open_mini(&model, &(struct clv_model_options){.vocabulary_path = vocabulary}),
+        CLV_EINVAL, "has 514 tokens, the model 'claver-mini'");
+    CHECK(model.weights == NULL && model.tokenizer == NULL && model.path == NULL);
+    CHECK_ERROR(clv_model_open_mini(
+                    &model, &(struct clv_model_options){.vocabulary_path = "/nothing/here"}),
+                CLV_ENOTFOUND, "/nothing/here");
+    CHECK(clv_model_is_mini("mini") && clv_model_is_mini("claver-mini"));
+    CHECK(!clv_model_is_mini("./mini") && !clv_model_is_mini("Mini") && !clv_model_is_mini(""));
 }
 
 /* ---- identity -------------------------------------------------------------------------------- */
@@ -524,8 +494,8 @@ int main(void)
     T_RUN(broken_files_are_refused);
     T_RUN(extra_tensors_are_ignored_and_said);
     T_RUN(texts_become_unit_features);
-    T_RUN(the_placeholder_is_the_same_everywhere);
-    T_RUN(the_placeholder_tells_scenes_apart);
+    T_RUN(the_built_in_model_is_its_file);
+    T_RUN(the_built_in_model_takes_options);
     T_RUN(digests_are_remembered);
     T_RUN(golden_models_compute_what_they_must);
     T_RUN(compare_finds_what_differs);

@@ -89,7 +89,7 @@ static void lists_add_and_replace(void)
         "\"size_bytes\":7,\"licence\":\"GPL\",\"source\":\"s\",\"description\":\"d\","
         "\"vocabulary\":\"words\"}\r\n"
         "{\"type\":\"vocabulary\",\"name\":\"words\",\"url\":\"http://a/w.gz\",\"sha256\":\"" HEX
-        "\"}",
+        "\"}\n{\"type\":\"built-in\",\"name\":\"mini\"}\n",
     };
     for (int i = 0; i < 2; i++) {
         struct clv_catalogue *catalogue = NULL;
@@ -141,6 +141,8 @@ static void what_is_wrong_is_named(void)
         {ENTRY(",\"size_bytes\":1.5"), "the \"size_bytes\" of the model 'mine' is no number"},
         {ENTRY(",\"size_bytes\":\"1\""), "the \"size_bytes\" of the model 'mine' is no number"},
         {ENTRY(",\"type\":\"thing\""), "is neither \"model\" nor \"vocabulary\""},
+        {"[{\"name\":\"mini\",\"url\":\"http://a/b\",\"sha256\":\"" HEX "\"}]",
+         "is that of the built-in model"},
         {ENTRY(",\"vocabulary\":\"no\""), "the vocabulary 'no' of the model 'mine' is not in"},
         {ENTRY(",\"vocabulary\":\"clip-b16\""), "the vocabulary 'clip-b16' of the model 'mine'"},
         {ENTRY(",\"licence\":\"a\\u0000b\""), "list.json"},

@@ -145,7 +145,7 @@ static void work_is_counted_as_published(void)
     };
     const char *path = t_path(t_directory(), "hollow.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct clv_model model = {.is_placeholder = true};
+        struct clv_model model = {0};
         struct clv_model_facts facts;
         REQUIRE(
             random_model_arch(&model.config, cases[i].arch, cases[i].frames, CLV_MASK_KMT, false));

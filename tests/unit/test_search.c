@@ -24,7 +24,7 @@
 #define STRIDE_MS 2000
 #define LENGTH_MS 4000
 
-/* A store with the placeholder's shape. */
+/* A store with the built-in model's shape. */
 struct fixture {
     struct clv_model model;
     struct clv_device *device;
@@ -37,9 +37,9 @@ static bool fixture_open(struct fixture *fixture)
 {
     struct clv_store_options create = {.create = true};
     struct clv_device_options any = {.thread_count = 1};
-    struct clv_model_row row = {.name = "placeholder", .path = ""};
+    struct clv_model_row row = {.name = CLV_MODEL_MINI, .path = CLV_MODEL_MINI};
     *fixture = (struct fixture){0};
-    CHECK_OK(clv_model_open_placeholder(&fixture->model));
+    CHECK_OK(clv_model_open_mini(&fixture->model, NULL));
     if (t_failed())
         return false;
     CHECK_OK(clv_device_open(&fixture->device, &any));

@@ -32,6 +32,41 @@ static const char *write_file(const char *header, size_t header_size, size_t dat
     return path;
 }
 
+/* The caller frees. */
+static unsigned char *read_bytes(size_t *size_out, const char *path)
+{
+    struct clv_map map;
+    if (clv_map_open(&map, path) != CLV_OK)
+        abort();
+    unsigned char *bytes = malloc(map.size_bytes + !map.size_bytes);
+    if (!bytes)
+        abort();
+    if (map.size_bytes)
+        memcpy(bytes, map.data, map.size_bytes);
+    *size_out = map.size_bytes;
+    clv_map_release(&map);
+    return bytes;
+}
+
+/* What is wrong with a file is wrong with its bytes, wherever they lie. */
+static void refuse(const char *path, const char *part)
+{
+    struct clv_weights *weights = NULL;
+    char message[1024];
+    size_t size;
+    CHECK_ERROR(clv_weights_open(&weights, path), CLV_ECORRUPT, part);
+    CHECK(strstr(clv_error_message(), clv_path_base(path)) != NULL);
+    CHECK(weights == NULL);
+    clv_weights_close(weights);
+    snprintf(message, sizeof message, "%s", clv_error_message());
+    unsigned char *bytes = read_bytes(&size, path);
+    CHECK_ERROR(clv_weights_open_bytes(&weights, path, bytes, size), CLV_ECORRUPT, part);
+    CHECK_STRING(clv_error_message(), message);
+    CHECK(weights == NULL);
+    clv_weights_close(weights);
+    free(bytes);
+}
+
 static void reads_what_is_there(void)
 {
     static const char header[] =
@@ -71,6 +106,21 @@ static void reads_what_is_there(void)
     CHECK_STRING(key, "T");
     CHECK_STRING(value, "8");
     clv_weights_close(weights);
+}
+
+static void bytes_are_borrowed(void)
+{
+    static const char header[] = "{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}";
+    size_t size;
+    struct clv_weights *weights = NULL;
+    unsigned char *bytes = read_bytes(&size, write_file(header, sizeof header - 1, 3));
+    REQUIRE_OK(clv_weights_open_bytes(&weights, "some bytes", bytes, size));
+    CHECK_STRING(clv_weights_path(weights), "some bytes");
+    CHECK_INT(clv_weights_file_bytes(weights), size);
+    REQUIRE(clv_weights_find(weights, "b") != NULL);
+    CHECK(clv_weights_find(weights, "b")->data == bytes + size - 3);
+    clv_weights_close(weights);
+    free(bytes);
 }
 
 static void an_empty_table_is_fine(void)
@@ -138,12 +188,8 @@ static void bad_headers_are_refused(void)
         {"{\"__metadata__\":{\"T\":\"8\\u0000\"}}", 0, "metadata 'T' is not a string"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct clv_weights *weights = NULL;
-        const char *path = write_file(cases[i].header, strlen(cases[i].header), cases[i].data_size);
-        CHECK_ERROR(clv_weights_open(&weights, path), CLV_ECORRUPT, cases[i].part);
-        CHECK(strstr(clv_error_message(), "w.safetensors") != NULL);
-        CHECK(weights == NULL);
-        clv_weights_close(weights);
+        refuse(write_file(cases[i].header, strlen(cases[i].header), cases[i].data_size),
+               cases[i].part);
     }
 }
 
@@ -164,8 +210,7 @@ static void bad_lengths_are_refused(void)
     const char *path = t_path(directory, "short.safetensors");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         REQUIRE_OK(clv_file_replace(path, cases[i].bytes, cases[i].size));
-        CHECK_ERROR(clv_weights_open(&weights, path), CLV_ECORRUPT, cases[i].part);
-        CHECK(weights == NULL);
+        refuse(path, cases[i].part);
     }
     CHECK_ERROR(clv_weights_open(&weights, t_path(directory, "nothing")), CLV_ENOTFOUND, "nothing");
     CHECK_ERROR(clv_weights_open(&weights, directory), CLV_EINVAL, "not a regular file");
@@ -294,6 +339,7 @@ int main(void)
 {
     directory = t_directory();
     T_RUN(reads_what_is_there);
+    T_RUN(bytes_are_borrowed);
     T_RUN(an_empty_table_is_fine);
     T_RUN(bad_headers_are_refused);
     T_RUN(bad_lengths_are_refused);
