@@ -61,9 +61,9 @@ LIBRARY_DIRS := core core/compute core/model core/media schema storage indexer q
 LIBRARY_SRC := $(wildcard $(LIBRARY_DIRS:%=%/*.c))
 LIBRARY_CXX := $(if $(FAISS_C),,$(wildcard storage/*.cpp))
 LIBRARY_OBJ := $(LIBRARY_SRC:%.c=$(B)/%.o) $(LIBRARY_CXX:%.cpp=$(B)/%.o)
-CLI_SRC := $(wildcard cli/*.c)
+CLI_SRC := $(wildcard cli/*.c cli/stage/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
-HEADERS := $(wildcard $(LIBRARY_DIRS:%=%/*.h) cli/*.h tests/*.h tests/*/*.h)
+HEADERS := $(wildcard $(LIBRARY_DIRS:%=%/*.h) cli/*.h cli/stage/*.h tests/*.h tests/*/*.h)
 FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests/*.c tests/*/*.c)
 
 # The headers that make up the public one, claverdb.h, in order of dependency.
@@ -96,7 +96,7 @@ BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
-STAGE_SRC := $(filter-out tests/stage/main.c,$(wildcard tests/stage/*.c))
+STAGE_SRC := $(filter-out tests/stage/main.c,$(wildcard cli/stage/*.c tests/stage/*.c))
 STAGE_OBJ := $(STAGE_SRC:%.c=$(B)/%.o)
 STAGE := $(B)/tests/stage/stage
 SHARED := $(B)/libclaverdb.so
@@ -155,7 +155,7 @@ $(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512d
 $(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: EXTRA := $(if $(SAN),,-O3)
 
 # Films for training are drawn as they are needed, the same on every machine.
-$(B)/tests/stage/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math -ffp-contract=off
+$(B)/cli/stage/%.o $(B)/tests/stage/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math -ffp-contract=off
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -269,7 +269,7 @@ layers:
 	@$(call forbid,indexer,query|cli|tests)
 	@$(call forbid,query,indexer|cli|tests)
 	@$(call forbid,cli,tests)
-	@bad=$$(grep -nE '^\#include "' cli/*.[ch] | grep -vE '"cli/|"($(shell echo '$(PUBLIC)' | tr -s ' ' '|'))"'); \
+	@bad=$$(grep -nE '^\#include "' cli/*.[ch] cli/stage/*.[ch] | grep -vE '"cli/|"($(shell echo '$(PUBLIC)' | tr -s ' ' '|'))"'); \
 	 test -z "$$bad" || { echo 'cli may include what is in the public header only:'; echo "$$bad"; exit 1; }
 	@echo 'layers: core <- schema <- storage <- {indexer, query} <- cli holds'
 

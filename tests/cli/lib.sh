@@ -56,9 +56,9 @@ make_clips() {
     clips=$CLV_BUILD/test-clips
     [ ! -d "$clips" ] || return 0
     scratch=$(mktemp -d "$CLV_BUILD/test-clips.XXXXXX")
-    "$CLAVERDB" demo --clips-only --quiet "$scratch" >/dev/null 2>"$work/err" ||
+    "$CLV_BUILD/tests/tools/film" "$scratch" 2>"$work/err" ||
         fail make_clips "$(head -c 600 "$work/err")"
-    mv -T "$scratch/clips" "$clips" 2>/dev/null
+    mv -T "$scratch" "$clips" 2>/dev/null
     rm -rf "$scratch"
 }
 # index_clips NAME…: copies these clips (without ".mp4") into $work/in, and indexes the folder into

@@ -1,12 +1,12 @@
 /* Folders of films. */
 #include "tests/stage/dataset.h"
 
+#include "cli/stage/random.h"
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "tests/stage/film.h"
-#include "tests/stage/random.h"
 #include "tests/stage/text.h"
 
 #include <inttypes.h>

@@ -15,7 +15,7 @@
 #ifndef CLV_TESTS_STAGE_DATASET_H
 #define CLV_TESTS_STAGE_DATASET_H
 
-#include "tests/stage/stage.h"
+#include "cli/stage/stage.h"
 
 enum { STAGE_ACTIONS_MAX = 256 };
 

@@ -1,9 +1,9 @@
 /* Clips as video files, through the library's own muxing. */
 #include "tests/stage/film.h"
 
+#include "cli/stage/random.h"
 #include "core/error.h"
 #include "core/media/output.h"
-#include "tests/stage/random.h"
 
 static const struct {
     const char *name, *encoder, *container;

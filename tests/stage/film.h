@@ -6,7 +6,7 @@
 #ifndef CLV_TESTS_STAGE_FILM_H
 #define CLV_TESTS_STAGE_FILM_H
 
-#include "tests/stage/stage.h"
+#include "cli/stage/stage.h"
 
 enum stage_codec { STAGE_H264, STAGE_MPEG4, STAGE_MJPEG, STAGE_CODECS };
 

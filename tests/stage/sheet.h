@@ -2,7 +2,7 @@
 #ifndef CLV_TESTS_STAGE_SHEET_H
 #define CLV_TESTS_STAGE_SHEET_H
 
-#include "tests/stage/stage.h"
+#include "cli/stage/stage.h"
 
 /* A JPEG of `rows` clips of each action, `columns` frames of each, pictures `size` pixels wide and
  * high. */

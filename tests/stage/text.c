@@ -1,7 +1,7 @@
 /* Sentences: a frame of the split, filled with a subject, a verb phrase and a place. */
 #include "tests/stage/text.h"
 
-#include "tests/stage/random.h"
+#include "cli/stage/random.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #ifndef CLV_TESTS_STAGE_TEXT_H
 #define CLV_TESTS_STAGE_TEXT_H
 
+#include "cli/stage/stage.h"
 #include "core/bytes.h"
-#include "tests/stage/stage.h"
 
 /* What a sentence states of a clip besides its action. Where it does not, retrieval must not ask
  * for it. */

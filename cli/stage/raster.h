@@ -3,8 +3,8 @@
  * The world is flat: x to the right, y up, the ground at y = 0. A canvas maps it to pixels by a
  * camera that shifts, zooms and rolls. Results are bit-equal wherever IEEE floats are: square root
  * is the only library function used, and no multiplication is fused with an addition. */
-#ifndef CLV_TESTS_STAGE_RASTER_H
-#define CLV_TESTS_STAGE_RASTER_H
+#ifndef CLV_CLI_STAGE_RASTER_H
+#define CLV_CLI_STAGE_RASTER_H
 
 #include "core/image.h"
 

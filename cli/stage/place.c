@@ -1,8 +1,8 @@
 /* Eight places, each a few shapes at positions and in colours that its layout chooses. C leaves
  * open in which order arguments are evaluated: never two random draws in one call. */
-#include "tests/stage/place.h"
+#include "cli/stage/place.h"
 
-#include "tests/stage/random.h"
+#include "cli/stage/random.h"
 
 static const float horizon = 0.22f; /* where floor meets wall, or ground meets sky */
 static const float hidden = 0.0f;   /* walls and skies go on behind what is in front of them */

@@ -1,10 +1,10 @@
 /* How each action moves: a function of the scene's progress that draws one frame of it, facing to
  * the right, around x = 0 on the ground y = 0. */
-#ifndef CLV_TESTS_STAGE_MOVES_H
-#define CLV_TESTS_STAGE_MOVES_H
+#ifndef CLV_CLI_STAGE_MOVES_H
+#define CLV_CLI_STAGE_MOVES_H
 
-#include "tests/stage/figure.h"
-#include "tests/stage/stage.h"
+#include "cli/stage/figure.h"
+#include "cli/stage/stage.h"
 
 struct stage_scene {
     struct stage_canvas *canvas;

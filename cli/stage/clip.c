@@ -1,7 +1,7 @@
 /* A clip: its parameters by seed, and any of its frames. */
-#include "tests/stage/moves.h"
-#include "tests/stage/random.h"
-#include "tests/stage/stage.h"
+#include "cli/stage/moves.h"
+#include "cli/stage/random.h"
+#include "cli/stage/stage.h"
 
 #include <assert.h>
 

@@ -1,5 +1,5 @@
 /* People alone. */
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 static void on_ground(struct stage_scene *scene, const struct stage_figure *figure)
 {

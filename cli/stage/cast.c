@@ -1,5 +1,5 @@
 /* The cast: every number of a pool gives one body or one palette. */
-#include "tests/stage/cast.h"
+#include "cli/stage/cast.h"
 
 struct stage_pool stage_split_pool(enum stage_split split)
 {

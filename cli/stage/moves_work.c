@@ -1,5 +1,5 @@
 /* Repeated work, play and sport with things. */
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 static const struct stage_colour steel = {150, 154, 162}, wood = {160, 112, 62};
 

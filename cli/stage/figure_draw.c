@@ -1,5 +1,5 @@
 /* What a figure looks like: limbs as capsules, clothes over them. */
-#include "tests/stage/figure.h"
+#include "cli/stage/figure.h"
 
 static void draw_arm(struct stage_canvas *canvas, const struct stage_figure *figure, int arm,
                      float shade)

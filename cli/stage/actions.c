@@ -1,7 +1,7 @@
 /* The one table of actions. */
-#include "tests/stage/actions.h"
+#include "cli/stage/actions.h"
 
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 #include <string.h>
 

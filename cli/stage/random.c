@@ -1,5 +1,5 @@
 /* splitmix64: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014. */
-#include "tests/stage/random.h"
+#include "cli/stage/random.h"
 
 static uint64_t mix(uint64_t z)
 {

@@ -1,7 +1,7 @@
 /* Coverage of a row of pixels at a time, from signed distances, then one blend of that row. */
-#include "tests/stage/raster.h"
+#include "cli/stage/raster.h"
 
-#include "tests/stage/random.h"
+#include "cli/stage/random.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* Places: what is behind the actors. A place's layout is a number of the pool. */
-#ifndef CLV_TESTS_STAGE_PLACE_H
-#define CLV_TESTS_STAGE_PLACE_H
+#ifndef CLV_CLI_STAGE_PLACE_H
+#define CLV_CLI_STAGE_PLACE_H
 
-#include "tests/stage/raster.h"
+#include "cli/stage/raster.h"
 
 enum stage_place_kind {
     STAGE_KITCHEN,

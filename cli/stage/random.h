@@ -1,6 +1,6 @@
 /* Chance that is the same on every machine: splitmix64, and everything drawn from it. */
-#ifndef CLV_TESTS_STAGE_RANDOM_H
-#define CLV_TESTS_STAGE_RANDOM_H
+#ifndef CLV_CLI_STAGE_RANDOM_H
+#define CLV_CLI_STAGE_RANDOM_H
 
 #include <stdint.h>
 

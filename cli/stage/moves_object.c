@@ -1,5 +1,5 @@
 /* People with things, each from one state to another: all of these have a reversal. */
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 static const struct stage_colour paper = {246, 246, 240};
 

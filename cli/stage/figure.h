@@ -3,10 +3,10 @@
  * Seen from the side a figure faces +x or -x; limb 0 is the far one. Seen from the front limb 0 is
  * on the viewer's left, and angles count outwards. Angles are in radians from straight down. A
  * front view has no face and no toes: it might as well be the back. */
-#ifndef CLV_TESTS_STAGE_FIGURE_H
-#define CLV_TESTS_STAGE_FIGURE_H
+#ifndef CLV_CLI_STAGE_FIGURE_H
+#define CLV_CLI_STAGE_FIGURE_H
 
-#include "tests/stage/cast.h"
+#include "cli/stage/cast.h"
 
 struct stage_figure {
     const struct stage_actor *actor;

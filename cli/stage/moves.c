@@ -1,5 +1,5 @@
 /* What many moves share. */
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 static const float turn = 6.2831853f;
 

@@ -2,11 +2,11 @@
  *
  * Bodies, palettes of clothes and layouts of places are numbered; each split of the data owns a
  * range of these numbers, so that what is tested was never trained on. */
-#ifndef CLV_TESTS_STAGE_CAST_H
-#define CLV_TESTS_STAGE_CAST_H
+#ifndef CLV_CLI_STAGE_CAST_H
+#define CLV_CLI_STAGE_CAST_H
 
-#include "tests/stage/random.h"
-#include "tests/stage/raster.h"
+#include "cli/stage/random.h"
+#include "cli/stage/raster.h"
 
 enum stage_split { STAGE_TRAIN, STAGE_VALIDATION, STAGE_TEST, STAGE_SPLITS };
 

@@ -12,13 +12,13 @@
  * forwards and backwards, so that neither a frame nor a bag of frames tells which it is.
  *
  * Pure functions without state: any number of threads may call them. */
-#ifndef CLV_TESTS_STAGE_STAGE_H
-#define CLV_TESTS_STAGE_STAGE_H
+#ifndef CLV_CLI_STAGE_STAGE_H
+#define CLV_CLI_STAGE_STAGE_H
 
+#include "cli/stage/actions.h"
+#include "cli/stage/cast.h"
+#include "cli/stage/place.h"
 #include "core/image.h"
-#include "tests/stage/actions.h"
-#include "tests/stage/cast.h"
-#include "tests/stage/place.h"
 
 #include <stdbool.h>
 #include <stdint.h>

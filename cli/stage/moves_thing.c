@@ -1,5 +1,5 @@
 /* Things that act alone, and two people together. */
-#include "tests/stage/moves.h"
+#include "cli/stage/moves.h"
 
 static const struct stage_colour rubber = {36, 36, 40}, white = {248, 248, 244};
 

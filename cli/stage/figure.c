@@ -1,5 +1,5 @@
 /* Joints: forward kinematics by angles, and two-bone inverse kinematics by square roots alone. */
-#include "tests/stage/figure.h"
+#include "cli/stage/figure.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* The one table of actions: how each moves, what it needs, and the words for it. */
-#ifndef CLV_TESTS_STAGE_ACTIONS_H
-#define CLV_TESTS_STAGE_ACTIONS_H
+#ifndef CLV_CLI_STAGE_ACTIONS_H
+#define CLV_CLI_STAGE_ACTIONS_H
 
 #include <stdbool.h>
 
