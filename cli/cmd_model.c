@@ -82,6 +82,9 @@ static int print_info_json(const struct clv_model *model, const struct clv_model
     clv_json_put_number(object, "frame_gmacs", facts->frame_gmacs);
     clv_json_put_number(object, "window_gmacs", facts->window_gmacs);
     clv_json_put_number(object, "text_gmacs", facts->text_gmacs);
+    const char *card = clv_weights_metadata(model->weights, CLV_MODEL_CARD);
+    if (card != NULL)
+        clv_json_put_string(object, "card", card);
     clv_json_put(object, "metadata", metadata_object(model));
     return clv_out_json(object);
 }
@@ -105,6 +108,25 @@ static void print_pair(const char *key, const char *value)
     clv_bytes_text(&safe, " = ");
     clv_out_safe(&safe, value);
     printf("metadata    %s\n", safe.data == NULL ? "" : safe.data);
+    clv_bytes_release(&safe);
+}
+
+/* Line by line, below the first word of the first. */
+static void print_card(const char *card)
+{
+    const char *heading = "card";
+    struct clv_bytes line = {0}, safe = {0};
+    while (*card != '\0') {
+        size_t size = strcspn(card, "\n");
+        clv_bytes_clear(&line);
+        clv_bytes_clear(&safe);
+        clv_bytes_add(&line, card, size > 0 && card[size - 1] == '\r' ? size - 1 : size);
+        clv_out_safe(&safe, line.data == NULL ? "" : line.data);
+        printf("%-12s%s\n", heading, safe.data == NULL ? "" : safe.data);
+        card += size + (card[size] == '\n');
+        heading = "";
+    }
+    clv_bytes_release(&line);
     clv_bytes_release(&safe);
 }
 
@@ -140,11 +162,15 @@ static void print_info(const struct clv_model *model, const struct clv_model_fac
            config->context_length,
            facts->tokenizer_size > 0 ? "at hand" : "not found (name its file with --vocab)");
     printf("digest      %s\n", facts->digest_text);
+    const char *card = clv_weights_metadata(model->weights, CLV_MODEL_CARD);
+    if (card != NULL)
+        print_card(card);
     for (size_t i = 0; i < clv_weights_metadata_count(model->weights); i++) {
         const char *key = NULL;
         const char *value = NULL;
         clv_weights_metadata_at(model->weights, i, &key, &value);
-        print_pair(key, value);
+        if (strcmp(key, CLV_MODEL_CARD) != 0)
+            print_pair(key, value);
     }
 }
 
@@ -171,9 +197,12 @@ const struct clv_command clv_command_model_info = {
     .name = "model info",
     .operands = "FILE",
     .summary = "say what a weight file is",
-    .description = "Prints what the tensors and metadata of a safetensors file make of it: the "
-                   "kind of model, its sizes, what it wants of pictures and text.",
-    .example = "claverdb model info vit-b-32.safetensors",
+    .description =
+        "Prints what the tensors and metadata of a model make of it: the kind of model, its sizes, "
+        "what it wants of pictures and text; and its card, where it has one: what it was trained "
+        "on, and what it is not. 'mini' is the built-in model.",
+    .example = "claverdb model info mini\n"
+               "claverdb model info vit-b-32.safetensors",
     .operand_min = 1,
     .operand_max = 1,
     .opts = no_opts,

@@ -103,6 +103,10 @@ static const struct clv_opt opts[] = {
      FIELD(output),
      .value_name = "RUN",
      .help = "the folder of the run, made where it is missing"},
+    STRING(
+        "card", card, "FILE",
+        "a few lines of text for people, 4000 bytes at most, about what the model was trained on "
+        "and what it is not: written into it, and shown by model info"),
     SWITCH("resume", resume, "go on with the run in RUN; everything else must be as it was"),
     {.name = "force",
      .letter = 'f',
@@ -279,20 +283,26 @@ static int make_trainer(struct clv_trainer **out, struct clv_device *device,
                         const struct clv_train_settings *settings)
 {
     struct clv_trainer_options options;
+    char *card = NULL;
     char made_of[256];
+    int status = clv_train_read_card(&card, settings);
+    if (status != CLV_OK)
+        return status;
     snprintf(made_of, sizeof made_of, "%d clips of %s",
              clv_labelled_clips(data->training)->clip_count, clv_path_base(settings->data));
-    const struct clv_weight_metadata metadata = {"trained_on", made_of};
+    const struct clv_weight_metadata metadata[] = {{"trained_on", made_of}, {CLV_MODEL_CARD, card}};
     clv_train_fill_options(&options, settings);
-    options.metadata = &metadata;
-    options.metadata_count = 1;
+    options.metadata = metadata;
+    options.metadata_count = card == NULL ? 1 : 2;
     struct clv_trainer_data sources = {
         .training = clv_labelled_clips(data->training),
         .validation = data->validation ? clv_labelled_clips(data->validation) : NULL,
         .prompts = (const char *const *)data->prompts,
         .prompt_count = data->prompt_count,
     };
-    return clv_trainer_create(out, device, &model->start, &sources, &options);
+    status = clv_trainer_create(out, device, &model->start, &sources, &options);
+    free(card);
+    return status;
 }
 
 /* `path` is the checkpoint's. */

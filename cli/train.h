@@ -26,7 +26,7 @@ struct clv_train_settings {
     const char *data, *classes, *captions, *validation, *validation_captions, *hold_out;
     const char *facts, *validation_facts;
     struct clv_opt_list prompts;
-    const char *init, *output;
+    const char *init, *output, *card;
     bool resume, force;
     /* the recipe */
     int64_t epochs, batch, accumulate, prompt_slots, validate_every, save_every, seed, frames;
@@ -59,6 +59,10 @@ struct clv_train_data {
     char **prompts;
     int prompt_count;
 };
+
+/* What --card's file says of the model, without blanks at its end; NULL where there is none. The
+ * caller frees. */
+int clv_train_read_card(char **out, const struct clv_train_settings *settings);
 
 int clv_train_open_data(struct clv_train_data *data, const struct clv_train_settings *settings);
 void clv_train_release_data(struct clv_train_data *data);

@@ -3,6 +3,7 @@
 #include "cli/train.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/unicode.h"
 
 #include <errno.h>
 #include <math.h>
@@ -194,6 +195,32 @@ static int random_config(struct clv_model_config *out, const struct clv_train_se
         .resize = CLV_RESIZE_BILINEAR_256,
     };
     return CLV_OK;
+}
+
+enum { CARD_BYTES_MAX = 4000 };
+
+int clv_train_read_card(char **out, const struct clv_train_settings *settings)
+{
+    struct clv_map map;
+    *out = NULL;
+    if (settings->card == NULL)
+        return CLV_OK;
+    int status = clv_map_open(&map, settings->card);
+    if (status != CLV_OK)
+        return status;
+    const char *text = (const char *)map.data;
+    size_t size = map.size_bytes;
+    while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL && text[size - 1] != '\0')
+        size--;
+    if (size == 0 || size > CARD_BYTES_MAX)
+        status = clv_fail(CLV_EINVAL, "'%s' has %zu bytes; a card has 1 to %d", settings->card,
+                          map.size_bytes, CARD_BYTES_MAX);
+    else if (!clv_unicode_is_valid(text, size) || memchr(text, 0, size) != NULL)
+        status = clv_fail(CLV_EINVAL, "'%s' is no text in UTF-8", settings->card);
+    else if ((*out = strndup(text, size)) == NULL)
+        status = clv_fail_memory("the card");
+    clv_map_release(&map);
+    return status;
 }
 
 static int open_random(struct clv_train_model *model, const struct clv_cli *cli)

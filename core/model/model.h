@@ -67,7 +67,9 @@ struct clv_model_facts {
     char digest_text[CLV_DIGEST_TEXT_SIZE];
 };
 
-/* Metadata is read with clv_weights_metadata_at(model->weights, …). */
+/* Metadata is read with clv_weights_metadata_at(model->weights, …). This key's value is text for
+ * people, of several lines: what the model was trained on, and what it is not. */
+#define CLV_MODEL_CARD "card"
 int clv_model_facts(struct clv_model_facts *out, const struct clv_model *model);
 
 #endif

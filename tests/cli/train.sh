@@ -48,6 +48,52 @@ out_has "the report has pictures" 'src="data:image/jpeg;base64,'
 out_lacks "the report loads nothing" '(src|href)="?(http|//|file)'
 expect "the model can be looked at" 0 "$CLAVERDB" model info "$work/run/model.safetensors"
 
+# ---- its card ----
+
+# Text for people, which goes with the weights and changes nothing.
+out_lacks "no card" '^card'
+printf 'Trained on %s.\n\n  It is no model of \303\251l\303\251phants.\033\n \n' films >"$work/card.txt"
+train "a run with a card" 0 carded $full --epochs 2 --card "$work/card.txt"
+same "a card changes no weights" "$(weights "$work/run/model.safetensors")" \
+    "$(weights "$work/carded/model.safetensors")"
+for file in model best last; do
+    expect "the card of $file" 0 "$CLAVERDB" model info "$work/carded/$file.safetensors"
+    same "the card of $file is shown" "$(grep -A 2 '^card' "$work/out")" "$(printf \
+        'card        Trained on films.\n            \n              It is no model of éléphants.\357\277\275')"
+    same "the card of $file is no pair" "$(grep -c 'metadata    card' "$work/out")" 0
+done
+expect "the card as data" 0 "$CLAVERDB" model info --json "$work/carded/model.safetensors"
+json "the card as data is whole" '.[0]|.card == .metadata.card and (.card|startswith("Trained on films.\n\n  It")) and (.card|endswith("phants.\u001b"))' true
+# A finished run can be given another.
+echo 'Another card.' >"$work/card.txt"
+train "another card" 0 carded $full --epochs 2 --card "$work/card.txt" --resume
+expect "the other card" 0 "$CLAVERDB" model info "$work/carded/model.safetensors"
+out_has "the other card is shown" '^card        Another card\.$'
+same "another card changes no weights" "$(weights "$work/run/model.safetensors")" \
+    "$(weights "$work/carded/model.safetensors")"
+# What is trained from it is another model, of which it is not true.
+expect "trained on" 0 "$CLAVERDB" train --init "$work/carded/model.safetensors" $full --epochs 1 \
+    --batch 3 -o "$work/onward"
+expect "trained on looked at" 0 "$CLAVERDB" model info "$work/onward/model.safetensors"
+out_lacks "no card of another model" '^card'
+
+head -c 4000 /dev/zero | tr '\0' x >"$work/long.txt"
+train "the longest card" 0 long $full --epochs 1 --card "$work/long.txt"
+echo xy >>"$work/long.txt"
+train "a card that is too long" 2 none $full --card "$work/long.txt"
+err_has "a card that is too long says so" "long.txt' has 4003 bytes; a card has 1 to 4000"
+: >"$work/empty.txt"
+train "an empty card" 2 none $full --card "$work/empty.txt"
+err_has "an empty card says so" "empty.txt' has 0 bytes"
+printf 'a\377b' >"$work/bytes.txt"
+train "a card of bytes" 2 none $full --card "$work/bytes.txt"
+err_has "a card of bytes says so" "bytes.txt' is no text in UTF-8"
+printf 'a\0b' >"$work/bytes.txt"
+train "a card with a zero" 2 none $full --card "$work/bytes.txt"
+err_has "a card with a zero says so" "bytes.txt' is no text"
+train "no such card" 2 none $full --card "$work/none.txt"
+err_has "no such card says so" "none.txt"
+
 # ---- as data and programs ----
 
 train "json" 0 json $full --epochs 2 --json --progress none
