@@ -16,7 +16,9 @@ TIME ?= 60
 PKG_CONFIG ?= pkg-config
 
 is_clang := $(shell $(CC) --version 2>/dev/null | grep -c clang)
-NVCC := $(shell command -v nvcc 2>/dev/null)
+NVCC := $(shell command -v nvcc 2>/dev/null || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+# Kernels cannot be instrumented: builds with sanitizers leave them out, check-cuda looks at them.
+CUDA ?= $(if $(NVCC),$(if $(SAN)$(COVERAGE),0,1),0)
 LIBDIR := $(shell $(CC) -print-multiarch 2>/dev/null)
 FAISS_C := $(firstword $(wildcard /usr/lib/$(LIBDIR)/libfaiss_c.so /usr/lib/$(LIBDIR)/libfaiss_c.a \
                                   /usr/local/lib/libfaiss_c.so /usr/local/lib/libfaiss_c.a))
@@ -51,7 +53,35 @@ CXXFLAGS_ALL := -std=c++17 -I. -fPIC -pthread -Wall -Wextra $(OPTIMIZE) -g $(SAN
 LIBS := $(shell $(PKG_CONFIG) --libs $(MODULES) 2>/dev/null) $(if $(FAISS_C),-lfaiss_c) -lfaiss \
         $(if $(OPENBLAS_DIR),-L$(OPENBLAS_DIR)) -lopenblas -lgomp -lstdc++ -lm -pthread
 
-CONFIG := $(shell echo '$(CC) $(ALLFLAGS) $(CXX) $(CXXFLAGS_ALL) $(FAISS_C)' | cksum | cut -d' ' -f1)
+# ---- CUDA ------------------------------------------------------------------------------------
+
+ifneq ($(CUDA),0)
+ifeq ($(NVCC),)
+$(error CUDA=$(CUDA) asks for CUDA, but there is no nvcc)
+endif
+CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_LIB := $(firstword $(patsubst %/,%,$(dir $(wildcard $(CUDA_HOME)/lib64/libcudart_static.a \
+              $(CUDA_HOME)/targets/x86_64-linux/lib/libcudart_static.a \
+              /usr/lib/$(LIBDIR)/libcudart_static.a))))
+CUDA_RELEASE := $(shell $(NVCC) --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
+# Machine code for the two data centre generations, of what this nvcc knows, and PTX for the rest.
+# For one's own card alone, which compiles faster: make CUDA_ARCHS=90
+CUDA_KNOWN := $(patsubst sm_%,%,$(filter sm_%,$(shell $(NVCC) --list-gpu-code 2>/dev/null)))
+CUDA_ARCHS ?= $(filter 80 90,$(CUDA_KNOWN))
+# 90a has Hopper's own instructions and exists since CUDA 12.
+cuda_arch = $(if $(filter 90,$(1)),$(if $(filter 11,$(CUDA_RELEASE)),90,90a),$(1))
+CUDA_PTX := $(firstword $(CUDA_ARCHS))
+CUDA_GENCODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(call cuda_arch,$(a)),code=sm_$(call cuda_arch,$(a))) \
+                -gencode arch=compute_$(CUDA_PTX),code=compute_$(CUDA_PTX)
+NVCCFLAGS := -std=c++17 -O3 -lineinfo -I. -D_GNU_SOURCE $(CUDA_GENCODE) -Xcompiler -Wall,-Wextra,-fPIC,-pthread,-g
+# cuBLASLt is half a gigabyte: it is loaded when a device is opened, from here or by its name.
+CUDA_DEFINES := -DCLV_CUDA_LIBRARIES='"$(CUDA_LIB)"'
+# The runtime is linked in, so that the program starts where there is no driver.
+LIBS += $(if $(CUDA_LIB),-L$(CUDA_LIB)) -lcudart_static -ldl -lrt
+CUDA_SRC := $(wildcard core/compute/*.cu)
+endif
+
+CONFIG := $(shell echo '$(CC) $(ALLFLAGS) $(CXX) $(CXXFLAGS_ALL) $(FAISS_C) $(CUDA) $(NVCC) $(NVCCFLAGS)' | cksum | cut -d' ' -f1)
 B := build/$(CONFIG)
 
 # ---- sources ---------------------------------------------------------------------------------
@@ -60,11 +90,12 @@ VERSION := $(shell sed -n 's/^\#define CLV_VERSION "\(.*\)"/\1/p' core/version.h
 LIBRARY_DIRS := core core/compute core/model core/media schema storage indexer query
 LIBRARY_SRC := $(wildcard $(LIBRARY_DIRS:%=%/*.c))
 LIBRARY_CXX := $(if $(FAISS_C),,$(wildcard storage/*.cpp))
-LIBRARY_OBJ := $(LIBRARY_SRC:%.c=$(B)/%.o) $(LIBRARY_CXX:%.cpp=$(B)/%.o)
+LIBRARY_OBJ := $(LIBRARY_SRC:%.c=$(B)/%.o) $(LIBRARY_CXX:%.cpp=$(B)/%.o) $(CUDA_SRC:%.cu=$(B)/%.o)
 CLI_SRC := $(wildcard cli/*.c cli/stage/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 HEADERS := $(wildcard $(LIBRARY_DIRS:%=%/*.h) cli/*.h cli/stage/*.h tests/*.h tests/*/*.h)
-FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) $(wildcard storage/*.cpp tests/*.c tests/*/*.c)
+FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) \
+             $(wildcard core/compute/*.cu core/compute/*.cuh storage/*.cpp tests/*.c tests/*/*.c)
 
 # The headers that make up the public one, claverdb.h, in order of dependency.
 PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
@@ -109,6 +140,7 @@ PROGRAM := $(B)/claverdb
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+comma := ,
 tick = $(if $(strip $(1)),yes,no)
 help:
 	@echo 'claverdb: make TARGET [CC=clang] [SAN=address,undefined] [DEVELOPER=1]'
@@ -136,7 +168,7 @@ help:
 	@echo '  FFmpeg        $(shell $(PKG_CONFIG) --modversion libavformat 2>/dev/null || echo no)'
 	@echo '  SQLite        $(shell $(PKG_CONFIG) --modversion sqlite3 2>/dev/null || echo no)'
 	@echo '  libsodium     $(shell $(PKG_CONFIG) --modversion libsodium 2>/dev/null || echo no)'
-	@echo '  nvcc          $(if $(NVCC),$(NVCC),no) (no CUDA sources in this version)'
+	@echo '  nvcc          $(if $(NVCC),$(NVCC),no)$(if $(CUDA_SRC),$(comma) for $(CUDA_ARCHS:%=sm_%) and PTX,$(if $(NVCC),$(comma) left out))'
 
 all: $(PROGRAM) lib
 lib: $(STATIC) $(SHARED) $(B)/claverdb.h
@@ -151,6 +183,8 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 $(B)/core/compute/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math $(OPENMP)
 $(B)/core/compute/%_avx2.o: EXTRA += -mavx2 -mfma -mf16c
 $(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
+# The only C file that knows which backends there are.
+$(B)/core/compute/device.o: EXTRA += $(if $(CUDA_SRC),-DCLV_CUDA)
 # Every sampled frame passes through these loops.
 $(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: EXTRA := $(if $(SAN),,-O3)
 
@@ -163,6 +197,10 @@ $(B)/%.o: %.c
 $(B)/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) $(CXXFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/%.o: %.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC)$(NVCC) $(NVCCFLAGS) $(CUDA_DEFINES) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 # The migrations as bytes, in order of their numbers.
 MIGRATIONS := $(sort $(wildcard schema/[0-9]*.sql))
@@ -256,7 +294,7 @@ $(HEADER_CHECKS): %.h.check: %.h
 	@printf '#include "%s"\ntypedef int clv_unit;\n' $< | $(CC) $(ALLFLAGS) -Werror -fsyntax-only -xc -
 
 # core <- schema <- storage <- {indexer, query} <- cli
-sources_of = $(wildcard $(1)/*.[ch] $(1)/*.cpp $(1)/*.cu $(1)/*/*.[ch] $(1)/*/*.cu)
+sources_of = $(wildcard $(1)/*.[ch] $(1)/*.cpp $(1)/*.cu $(1)/*.cuh $(1)/*/*.[ch] $(1)/*/*.cu $(1)/*/*.cuh)
 forbid = bad=$$(grep -nE '^\#include "($(2))/' $(call sources_of,$(1)) /dev/null); \
          test -z "$$bad" || { echo "$(1) must not include:"; echo "$$bad"; exit 1; }
 layers:
@@ -283,7 +321,9 @@ includes:
 	@$(call one_file,zlib,core/gzip\.c)
 	@$(call one_file,curl/,core/fetch\.c)
 	@$(call one_file,zip\.h,core/archive\.c)
-	@$(call one_file,cblas|openblas,core/compute/blas\.c)
+	@$(call one_file,cblas\.|openblas,core/compute/blas\.c)
+	@$(call one_file,cuda_runtime,core/compute/cuda_state\.cuh)
+	@$(call one_file,cublas,core/compute/(blas\.c|cuda_products\.cu))
 	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
 	@$(call one_file,faiss/,storage/faiss(\.h|_c\.cpp))
 	@$(call one_file,sqlite3,schema/schema\.c|storage/db\.[ch])
@@ -324,7 +364,7 @@ install: all
 	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/libclaverdb.so.0
 	ln -sfn libclaverdb.so.0 $(DESTDIR)$(PREFIX)/lib/libclaverdb.so
 	install -m 644 $(B)/claverdb.h $(DESTDIR)$(PREFIX)/include/claverdb.h
-	printf 'prefix=%s\nName: claverdb\nDescription: video semantic search database\nVersion: $(VERSION)\nRequires.private: $(MODULES)\nLibs: -L$${prefix}/lib -lclaverdb\nLibs.private: -lfaiss -lopenblas -lgomp -lstdc++ -lm -pthread\nCflags: -I$${prefix}/include\n' \
+	printf 'prefix=%s\nName: claverdb\nDescription: video semantic search database\nVersion: $(VERSION)\nRequires.private: $(MODULES)\nLibs: -L$${prefix}/lib -lclaverdb\nLibs.private: -lfaiss -lopenblas -lgomp -lstdc++ -lm -pthread$(if $(CUDA_SRC), -L$(CUDA_LIB) -lcudart_static -ldl -lrt)\nCflags: -I$${prefix}/include\n' \
 	    '$(PREFIX)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/claverdb.pc
 	$(PROGRAM) help --man > $(DESTDIR)$(PREFIX)/share/man/man1/claverdb.1
 	$(PROGRAM) help --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/claverdb

@@ -4,6 +4,10 @@
 #include "core/compute/cpu.h"
 #include "core/compute/ops_table.h"
 #include "core/error.h"
+#include "core/log.h"
+#ifdef CLV_CUDA
+#include "core/compute/cuda.h"
+#endif
 
 #include <assert.h>
 #include <stdint.h>
@@ -17,6 +21,99 @@ struct clv_buffer {
     size_t size_bytes;
 };
 
+/* ---- backends that a build may lack ---------------------------------------------------------- */
+
+#ifdef CLV_CUDA
+static const bool is_cuda_built = true;
+
+static int cuda_open(struct clv_device *device, const struct clv_device_options *options)
+{
+    return clv_cuda_open(device, options);
+}
+
+static int cuda_count(void)
+{
+    return clv_cuda_count();
+}
+
+static bool cuda_serves(int index)
+{
+    return clv_cuda_serves(index);
+}
+
+static int cuda_describe(int index, char *out, size_t size_bytes)
+{
+    return clv_cuda_describe(index, out, size_bytes);
+}
+#else
+static const bool is_cuda_built = false;
+
+static int cuda_open(struct clv_device *device, const struct clv_device_options *options)
+{
+    (void)device, (void)options;
+    return clv_fail(CLV_EDEVICE, "this build has no CUDA support");
+}
+
+static int cuda_count(void)
+{
+    (void)clv_fail(CLV_EDEVICE, "this build has no CUDA support");
+    return 0;
+}
+
+static bool cuda_serves(int index)
+{
+    (void)index;
+    return false;
+}
+
+static int cuda_describe(int index, char *out, size_t size_bytes)
+{
+    (void)index, (void)out, (void)size_bytes;
+    return clv_fail(CLV_EDEVICE, "this build has no CUDA support");
+}
+#endif
+
+bool clv_device_is_built(enum clv_device_kind kind)
+{
+    return kind != CLV_DEVICE_CUDA || is_cuda_built;
+}
+
+int clv_device_count(enum clv_device_kind kind)
+{
+    return kind == CLV_DEVICE_CUDA ? cuda_count() : 1;
+}
+
+int clv_device_describe(enum clv_device_kind kind, int index, char *out, size_t size_bytes)
+{
+    if (kind == CLV_DEVICE_CUDA)
+        return cuda_describe(index, out, size_bytes);
+    if (index != 0)
+        return clv_fail(CLV_EDEVICE, "there is no CPU %d: all cores are one device", index);
+    struct clv_device *cpu = NULL;
+    int status = clv_device_open(&cpu, &(struct clv_device_options){.kind = CLV_DEVICE_CPU});
+    if (status != 0)
+        return status;
+    snprintf(out, size_bytes, "%s", clv_device_name(cpu));
+    clv_device_close(cpu);
+    return 0;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Whichever is best. A CUDA device that serves but does not open (it may be full) is worth a word,
+ * not the end. */
+static int open_best(struct clv_device *device, const struct clv_device_options *options,
+                     enum clv_variant variant)
+{
+    if (!options->plain && variant == CLV_VARIANT_BEST && cuda_serves(options->cuda_index)) {
+        if (cuda_open(device, options) == 0)
+            return 0;
+        clv_log(CLV_LOG_WARNING, "computing on the CPU: %s", clv_error_message());
+    }
+    clv_error_clear();
+    return clv_cpu_open(device, options, variant);
+}
+
 int clv_device_open_variant(struct clv_device **out, const struct clv_device_options *options,
                             enum clv_variant variant)
 {
@@ -24,12 +121,16 @@ int clv_device_open_variant(struct clv_device **out, const struct clv_device_opt
     if (!options)
         options = &defaults;
     *out = NULL;
-    if (options->kind == CLV_DEVICE_CUDA)
-        return clv_fail(CLV_EDEVICE, "this build has no CUDA support");
     struct clv_device *device = calloc(1, sizeof *device);
     if (!device)
         return clv_fail_memory("a compute device");
-    int status = clv_cpu_open(device, options, variant);
+    int status;
+    if (options->kind == CLV_DEVICE_CUDA)
+        status = cuda_open(device, options);
+    else if (options->kind == CLV_DEVICE_CPU)
+        status = clv_cpu_open(device, options, variant);
+    else
+        status = open_best(device, options, variant);
     if (status != 0) {
         clv_device_close(device);
         return status;
@@ -61,6 +162,11 @@ const char *clv_device_name(const struct clv_device *device)
 enum clv_device_kind clv_device_kind(const struct clv_device *device)
 {
     return device->kind;
+}
+
+enum clv_precision clv_device_precision(const struct clv_device *device)
+{
+    return device->precision;
 }
 
 void clv_device_fail(struct clv_device *device, int status)

@@ -12,21 +12,40 @@ struct clv_buffer;
 
 enum clv_device_kind { CLV_DEVICE_AUTO, CLV_DEVICE_CPU, CLV_DEVICE_CUDA };
 
-/* All zero: the best device there is, all cores. */
+/* What products and attention multiply with. Tensors are fp32 and sums are kept in fp32 whatever it
+ * is; the CPU computes in fp32 always. */
+enum clv_precision {
+    CLV_PRECISION_FP32,
+    CLV_PRECISION_TF32, /* products read 10 bits of the fraction, attention as fp32 */
+    CLV_PRECISION_BF16, /* factors are rounded to bfloat16 */
+};
+
+/* All zero: the best device there is, all cores, fp32. */
 struct clv_device_options {
-    enum clv_device_kind kind;
-    int thread_count; /* CPU threads for ops; 0: OMP_NUM_THREADS or all cores */
-    bool plain;       /* plain C kernels, no SIMD variants (for tests and comparison) */
+    enum clv_device_kind kind; /* AUTO: CUDA where a device serves, else the CPU */
+    int thread_count;          /* CPU threads for ops; 0: OMP_NUM_THREADS or all cores */
+    bool plain;                /* plain C kernels, no SIMD variants (for tests and comparison) */
+    int cuda_index;            /* which CUDA device */
+    enum clv_precision precision;
 };
 
 /* CLV_EDEVICE where the kind was not built in or the machine has none, or where the BLAS library
  * computes wrong products on this processor (it is checked once here, on a small product). */
 int clv_device_open(struct clv_device **out, const struct clv_device_options *options);
+
+/* Whether this build has the kind. */
+bool clv_device_is_built(enum clv_device_kind kind);
+/* How many devices of the kind this machine has, the CPU being one. 0 with the reason as this
+ * thread's message where there is none ("no NVIDIA driver", "this build has no CUDA support"). */
+int clv_device_count(enum clv_device_kind kind);
+/* One line about device `index` of the kind, without opening it: name, memory, capability. */
+int clv_device_describe(enum clv_device_kind kind, int index, char *out, size_t size_bytes);
 void clv_device_close(struct clv_device *device);
 
 /* One line for people: "cpu, 2 threads, avx512, openblas 0.3.21 Haswell". Borrowed. */
 const char *clv_device_name(const struct clv_device *device);
 enum clv_device_kind clv_device_kind(const struct clv_device *device);
+enum clv_precision clv_device_precision(const struct clv_device *device);
 
 /* Waits for all work; returns the first failure since the last sync and clears it. */
 int clv_device_sync(struct clv_device *device);

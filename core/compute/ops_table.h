@@ -103,6 +103,7 @@ struct clv_ops {
 struct clv_device {
     const struct clv_ops *ops;
     enum clv_device_kind kind;
+    enum clv_precision precision;
     void *state; /* the backend's own */
     char name[CLV_DEVICE_NAME_SIZE];
     int failed_status; /* the first failure since the last sync, and its sentence */
