@@ -94,6 +94,8 @@ void clv_cuda_memory_close(struct clv_cuda *cuda)
     struct clv_cuda_memory *memory = cuda->memory;
     (void)cudaFree(cuda->scratch);
     cuda->scratch = NULL;
+    free(cuda->host_scratch);
+    cuda->host_scratch = NULL;
     if (!memory)
         return;
     (void)cudaFreeHost(memory->ring.pinned);
@@ -134,6 +136,21 @@ void *clv_cuda_scratch(struct clv_device *device, size_t size_bytes)
     }
     cuda->scratch_bytes = wanted;
     return cuda->scratch;
+}
+
+void *clv_cuda_host_scratch(struct clv_device *device, size_t size_bytes)
+{
+    struct clv_cuda *cuda = (struct clv_cuda *)device->state;
+    if (cuda->host_scratch && cuda->host_scratch_bytes >= size_bytes)
+        return cuda->host_scratch;
+    free(cuda->host_scratch);
+    cuda->host_scratch_bytes = 2 * size_bytes + 1;
+    cuda->host_scratch = malloc(cuda->host_scratch_bytes);
+    if (!cuda->host_scratch) {
+        cuda->host_scratch_bytes = 0;
+        clv_device_fail(device, clv_fail_memory("tables of indices"));
+    }
+    return cuda->host_scratch;
 }
 
 /* ---- the ring -------------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ struct clv_cuda {
     cudaStream_t copies; /* host to staging, ahead of the work */
     void *scratch;       /* clv_cuda_scratch() */
     size_t scratch_bytes;
+    void *host_scratch; /* clv_cuda_host_scratch() */
+    size_t host_scratch_bytes;
     struct clv_cuda_memory *memory;
     struct clv_cuda_products *products;
 };
@@ -55,6 +57,9 @@ bool clv_cuda_check(struct clv_device *device, const char *what);
  * the same memory, in order of the work stream. Grows at the first use of a larger shape, which
  * waits for all work. NULL after a sticky CLV_ENOMEM. */
 void *clv_cuda_scratch(struct clv_device *device, size_t size_bytes);
+
+/* The same on the host, for tables made there and then staged. */
+void *clv_cuda_host_scratch(struct clv_device *device, size_t size_bytes);
 
 /* A device copy of a host array, for kernels launched on the work stream by the op that runs now;
  * the host array may change at once. At most four arrays an op. 256-byte aligned. NULL after a
