@@ -322,7 +322,7 @@ includes:
 	@$(call one_file,curl/,core/fetch\.c)
 	@$(call one_file,zip\.h,core/archive\.c)
 	@$(call one_file,cblas\.|openblas,core/compute/blas\.c)
-	@$(call one_file,cuda_runtime,core/compute/cuda_state\.cuh)
+	@$(call one_file,cuda_(runtime|bf16),core/compute/cuda_state\.cuh)
 	@$(call one_file,cublas,core/compute/(blas\.c|cuda_products\.cu))
 	@$(call one_file,lib(av|sw)[a-z]*/,core/media/ffmpeg\.h)
 	@$(call one_file,faiss/,storage/faiss(\.h|_c\.cpp))

@@ -1,7 +1,6 @@
 /* The loss, the optimiser's step and the arithmetic between them, on the CPU. */
 #include "core/compute/cpu.h"
 
-#include <math.h>
 #include <string.h>
 
 static const struct clv_kernels *kernels_of(const struct clv_device *device)
@@ -142,19 +141,7 @@ void clv_cpu_adamw(struct clv_device *device, struct clv_tensor param, struct cl
                    struct clv_tensor v, struct clv_tensor grad, const struct clv_adamw *options)
 {
     const struct clv_kernels *kernels = kernels_of(device);
-    double correction1 = 1.0 - pow((double)options->beta1, (double)options->step);
-    double correction2 = 1.0 - pow((double)options->beta2, (double)options->step);
-    double rate = (double)options->learning_rate;
-    struct clv_adamw_factors factors = {
-        .grad_scale = options->grad_scale,
-        .one_less_beta1 = (float)(1.0 - (double)options->beta1),
-        .one_less_beta2 = (float)(1.0 - (double)options->beta2),
-        .beta2 = options->beta2,
-        .root_factor = (float)(1.0 / sqrt(correction2)),
-        .epsilon = options->epsilon,
-        .keep = (float)(1.0 - rate * (double)options->weight_decay),
-        .rate = (float)(rate / correction1),
-    };
+    const struct clv_adamw_factors factors = clv_adamw_factors(options);
 #pragma omp parallel for num_threads(clv_cpu_threads_for(device, param.rows, param.cols)) \
     schedule(static)
     for (int64_t i = 0; i < piece_count(param); i++) {

@@ -13,6 +13,7 @@
 #ifndef CLV_CORE_COMPUTE_CUDA_STATE_CUH
 #define CLV_CORE_COMPUTE_CUDA_STATE_CUH
 
+#include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
 extern "C" {
@@ -26,6 +27,7 @@ extern "C" {
 
 struct clv_cuda_products; /* cuda_products.cu */
 struct clv_cuda_memory;   /* cuda_memory.cu */
+struct clv_cuda_copy;     /* cuda_linear.cu */
 
 struct clv_cuda {
     int index;
@@ -41,6 +43,7 @@ struct clv_cuda {
     size_t host_scratch_bytes;
     struct clv_cuda_memory *memory;
     struct clv_cuda_products *products;
+    struct clv_cuda_copy *weights; /* bfloat16 copies that prepared weights own */
 };
 
 /* The backend's state, after making its device the calling thread's current one. */
@@ -106,13 +109,15 @@ void clv_cuda_add_parts(struct clv_device *device, float *out, const float *part
 int clv_cuda_memory_open(struct clv_cuda *cuda);
 void clv_cuda_memory_close(struct clv_cuda *cuda);
 
-/* cuda_products.cu: life of the products' handle and workspace, and the half-precision copies that
- * prepared weights own. `touched` is called where an op or a write has changed parameters: copies
- * made from that memory are made again. `forget` is called before memory is freed. */
+/* cuda_products.cu: life of the products' handle, workspace and plans. */
 int clv_cuda_products_open(struct clv_cuda *cuda);
 void clv_cuda_products_close(struct clv_cuda *cuda);
+
+/* cuda_linear.cu: `touched` is called where the optimiser or a write has changed memory: bfloat16
+ * copies of parameters that lie there are made again. `forget` is called before memory is freed. */
 void clv_cuda_weights_touched(struct clv_device *device, const void *data, size_t size_bytes);
 void clv_cuda_weights_forget(struct clv_cuda *cuda, const void *base);
+void clv_cuda_weights_close(struct clv_cuda *cuda);
 
 /* ---- the ops, one a slot of struct clv_ops ----------------------------------------------------
  */
@@ -128,7 +133,7 @@ const void *clv_cuda_borrow(struct clv_device *device, const void *host);
 /* cuda_memory.cu */
 void clv_cuda_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
 void clv_cuda_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
-/* cuda_products.cu */
+/* cuda_linear.cu */
 void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
                              struct clv_tensor source, enum clv_weight_layout layout);
 void clv_cuda_linear(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,

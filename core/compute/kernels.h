@@ -4,6 +4,7 @@
 #ifndef CLV_CORE_COMPUTE_KERNELS_H
 #define CLV_CORE_COMPUTE_KERNELS_H
 
+#include "core/compute/adamw.h"
 #include "core/compute/device.h"
 #include "core/compute/gradients.h"
 #include "core/compute/ops.h"
@@ -41,16 +42,6 @@ struct clv_attend_backward {
     float *dq, *dk, *dv;
     const float *dout;
     ptrdiff_t dq_stride, dk_stride, dv_stride, dout_stride;
-};
-
-/* AdamW's constants of a step. */
-struct clv_adamw_factors {
-    float grad_scale;
-    float one_less_beta1, one_less_beta2, beta2;
-    float root_factor; /* 1 / sqrt(1 - beta2^step) */
-    float epsilon;
-    float keep; /* 1 - learning rate * weight decay */
-    float rate; /* learning rate / (1 - beta1^step) */
 };
 
 struct clv_kernels {

@@ -69,7 +69,8 @@ struct clv_weight {
 };
 
 /* Prepares the weight `source` (device memory, in `layout`) for clv_linear(). The CPU's fp32 form
- * borrows `source`, which must outlive `out`; other forms own a packed copy. */
+ * borrows `source`, which must outlive `out`; so it must for other forms, which own a packed copy
+ * that is made again when clv_adamw() or clv_device_write() changes the source. */
 void clv_weight_prepare(struct clv_device *device, struct clv_weight *out, struct clv_tensor source,
                         enum clv_weight_layout layout);
 void clv_weight_release(struct clv_weight *weight);
