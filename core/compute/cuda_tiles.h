@@ -57,8 +57,9 @@ enum clv_tile_view {
 
 /* How queries in rows first..last (ascending, not necessarily all of them) see the keys
  * key_first..key_end - 1 of their sequence. MIXED wherever it is neither of the others for sure. */
-CLV_TILE_HD static enum clv_tile_view clv_tile_view(enum clv_mask mask, int token_count, int first,
-                                                    int last, int key_first, int key_end)
+CLV_TILE_HD static enum clv_tile_view clv_tile_view_of(enum clv_mask mask, int token_count,
+                                                       int first, int last, int key_first,
+                                                       int key_end)
 {
     const int key_last = key_end - 1;
     if (mask == CLV_MASK_NONE)

@@ -44,7 +44,7 @@ static void check_views(enum clv_mask mask, int tokens, int count, int queries, 
                 for (int key = key_first; key < key_end; key++)
                     seen += is_seen(mask, tokens, query, key);
             enum clv_tile_view view =
-                clv_tile_view(mask, tokens, first, end - 1, key_first, key_end);
+                clv_tile_view_of(mask, tokens, first, end - 1, key_first, key_end);
             int all = (end - first) * (key_end - key_first);
             false_view += view == CLV_TILE_HIDDEN  ? seen != 0
                           : view == CLV_TILE_WHOLE ? seen != all
@@ -72,7 +72,7 @@ static void check_subsets(enum clv_mask mask, int tokens, int count)
             for (int key = key_first; key < key_end; key++)
                 seen += is_seen(mask, tokens, rows[i], key);
         enum clv_tile_view view =
-            clv_tile_view(mask, tokens, rows[0], rows[row_count - 1], key_first, key_end);
+            clv_tile_view_of(mask, tokens, rows[0], rows[row_count - 1], key_first, key_end);
         wrong += view == CLV_TILE_HIDDEN  ? seen != 0
                  : view == CLV_TILE_WHOLE ? seen != row_count * (key_end - key_first)
                                           : 0;
