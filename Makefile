@@ -136,7 +136,7 @@ PROGRAM := $(B)/claverdb
 
 .DEFAULT_GOAL := help
 .PHONY: help all lib stage test check layers headers includes format format-check banned lint install \
-        uninstall coverage bench fuzz fuzz-build clean print-build
+        uninstall coverage bench test-cuda bench-cuda check-cuda need-cuda fuzz fuzz-build clean print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -156,6 +156,9 @@ help:
 	@echo '  lint          clang-tidy and cppcheck'
 	@echo '  stage         the film-maker of training data, build/…/tests/stage/stage'
 	@echo '  bench         every benchmark, JSON lines on stdout'
+	@echo '  test-cuda     the op and model tests on a CUDA device, which must be there'
+	@echo '  bench-cuda    the benchmarks of ops, encoder and training step on it'
+	@echo '  check-cuda    compute-sanitizer over the op tests: memcheck, racecheck'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
 	@echo '  coverage      line and branch coverage of the suite'
 	@echo '  install       into PREFIX=$(PREFIX) (DESTDIR is honoured); uninstall'
@@ -269,6 +272,24 @@ test: test-build
 
 bench: all $(BENCH_BIN) $(TOOL_BIN)
 	@export GOMP_SPINCOUNT=1000; for b in $(BENCH_BIN); do $$b || exit 1; done
+
+# On a machine with a device: what runs on it, and that it does run.
+CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%))
+CUDA_BENCHES := bench_ops bench_gradients bench_encode bench_train
+COMPUTE_SANITIZER ?= $(firstword $(wildcard $(CUDA_HOME)/bin/compute-sanitizer) compute-sanitizer)
+need-cuda:
+	@test '$(CUDA)' != 0 || { echo 'this build has no CUDA: there is no nvcc, or CUDA=0'; exit 2; }
+test-cuda: need-cuda all $(CUDA_TESTS:%=$(B)/%)
+	@CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 tests/run.sh $(B) plain $(CUDA_TESTS) tests/cli/doctor.sh
+bench-cuda: need-cuda all $(CUDA_BENCHES:%=$(B)/tests/bench/%)
+	@for p in fp32 tf32 bf16; do for b in $(CUDA_BENCHES); do \
+	    CLV_BENCH_DEVICE=cuda CLV_BENCH_PRECISION=$$p $(B)/tests/bench/$$b || exit 1; done; done
+# The models add nothing to what the ops touch, and take hours under it.
+check-cuda: need-cuda $(filter $(B)/tests/ops/%,$(TEST_BIN))
+	@for tool in memcheck racecheck; do for t in $(filter $(B)/tests/ops/%,$(TEST_BIN)); do \
+	    echo "$$tool $${t#$(B)/}"; \
+	    CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 9 --quiet $$t || exit 1; \
+	done; done
 
 # libFuzzer needs clang; findings become corpus files.
 FUZZ_CC ?= clang

@@ -60,7 +60,7 @@ __attribute__((format(printf, 2, 3))) static void say(const struct demo *demo, c
 static int command(const struct demo *demo, const char *const *arguments)
 {
     enum { MAX = 16 };
-    char *argv[MAX + 3] = {(char *)"claverdb"};
+    char *argv[MAX + 7] = {(char *)"claverdb"};
     int argc = 1;
     say(demo, "\n%s$ claverdb", clv_out_dim(stdout));
     for (; arguments[argc - 1] != NULL && argc < MAX; argc++) {
@@ -75,6 +75,10 @@ static int command(const struct demo *demo, const char *const *arguments)
     char threads[32];
     snprintf(threads, sizeof threads, "--threads=%d", (int)demo->cli->flags.threads);
     argv[argc++] = threads;
+    if (demo->cli->flags.device != NULL) {
+        argv[argc++] = (char *)"--device";
+        argv[argc++] = (char *)demo->cli->flags.device;
+    }
     if (demo->cli->flags.json)
         argv[argc++] = (char *)"--json";
     int status = clv_command_line(argc, argv);

@@ -1,5 +1,6 @@
 /* `help` and `version`: what the program says about itself. */
 #include "cli/command.h"
+#include "cli/device.h"
 #include "cli/help.h"
 #include "cli/out.h"
 #include "core/archive.h"
@@ -92,9 +93,8 @@ const struct clv_command clv_command_help = {
 
 static int run_version(const struct clv_cli *cli)
 {
-    struct clv_device_options options = {.thread_count = (int)cli->flags.threads};
     struct clv_device *device = NULL;
-    int status = clv_device_open(&device, &options);
+    int status = clv_cli_open_device(&device, cli);
     if (status != CLV_OK)
         return status;
     char store[CLV_STORE_VERSION_SIZE];

@@ -1,5 +1,6 @@
 /* `model info` and `model compare`: weight files. */
 #include "cli/command.h"
+#include "cli/device.h"
 #include "cli/naming.h"
 #include "cli/out.h"
 #include "core/error.h"
@@ -295,8 +296,7 @@ static int run_compare(const struct clv_cli *cli)
     int status = open_model(&model, cli, cli->operands[0]);
     if (status != CLV_OK)
         return status;
-    struct clv_device_options options = {.thread_count = (int)cli->flags.threads};
-    status = clv_device_open(&device, &options);
+    status = clv_cli_open_device(&device, cli);
     if (status != CLV_OK)
         goto done;
     if (!cli->flags.json)

@@ -1,5 +1,6 @@
 /* `search`: a sentence or an example in, moments out. */
 #include "cli/command.h"
+#include "cli/device.h"
 #include "cli/out.h"
 #include "cli/session.h"
 #include "core/error.h"
@@ -202,7 +203,7 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_session_need_vectors(&session);
     /* Without a device named, the library opens one only if the query's vector is not cached. */
-    if (status == CLV_OK && cli->flags.threads > 0)
+    if (status == CLV_OK && clv_cli_names_device(cli))
         status = clv_session_open_device(&session);
     if (status == CLV_OK && settings->in != NULL) {
         glob = clv_session_glob(settings->in);

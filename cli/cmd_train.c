@@ -1,4 +1,5 @@
 /* `train`: a model from labelled footage. */
+#include "cli/device.h"
 #include "cli/out.h"
 #include "cli/train.h"
 #include "core/clock.h"
@@ -359,8 +360,7 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_train_open_model(&model, cli);
     if (status == CLV_OK)
-        status = clv_device_open(
-            &device, &(struct clv_device_options){.thread_count = (int)cli->flags.threads});
+        status = clv_cli_open_device(&device, cli);
     if (status == CLV_OK)
         status = make_trainer(&trainer, device, &model, &data, settings);
     if (status == CLV_OK)

@@ -25,6 +25,8 @@ struct clv_globals {
     const char *model;
     const char *vocab;
     int64_t threads;
+    const char *device;
+    int precision; /* enum clv_precision */
     bool json;
     bool quiet;
     bool verbose;
@@ -66,7 +68,7 @@ extern const struct clv_command clv_command_index, clv_command_search, clv_comma
     clv_command_model_info, clv_command_model_import, clv_command_model_tensors,
     clv_command_model_compare, clv_command_model_list, clv_command_model_pull,
     clv_command_model_verify, clv_command_model_vocabulary, clv_command_demo, clv_command_train,
-    clv_command_eval, clv_command_help, clv_command_version;
+    clv_command_eval, clv_command_doctor, clv_command_help, clv_command_version;
 
 /* In the order help shows them; NULL at the end. */
 extern const struct clv_command *const clv_commands[];

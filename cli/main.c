@@ -34,12 +34,14 @@ const struct clv_command *const clv_commands[] = {
     &clv_command_model_verify,
     &clv_command_model_vocabulary,
     &clv_command_demo,
+    &clv_command_doctor,
     &clv_command_help,
     &clv_command_version,
     NULL,
 };
 // clang-format on
 
+static const char *const precisions[] = {"fp32", "tf32", "bf16", NULL};
 static const char *const whens[] = {"auto", "always", "never", NULL};
 static const char *const modes[] = {"auto", "bar", "plain", "json", "none", NULL};
 
@@ -69,6 +71,17 @@ const struct clv_opt clv_global_opts[] = {
      .minimum = 0,
      .maximum = 1024,
      .help = "threads that compute; 0 or nothing: all cores"},
+    {.name = "device",
+     .kind = CLV_OPT_STRING,
+     GLOBAL(device),
+     .value_name = "DEVICE",
+     .help = "what computes: auto, cpu, cuda or cuda:N; auto: the first CUDA device if there is "
+             "one. 'claverdb doctor' lists them"},
+    {.name = "precision",
+     .kind = CLV_OPT_ENUM,
+     GLOBAL(precision),
+     .enums = precisions,
+     .help = "what a CUDA device multiplies with; sums stay fp32, and so does the CPU"},
     {.name = "json",
      .kind = CLV_OPT_BOOL,
      GLOBAL(json),

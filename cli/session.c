@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include "cli/command.h"
+#include "cli/device.h"
 #include "cli/out.h"
 #include "core/bytes.h"
 #include "core/error.h"
@@ -43,8 +44,7 @@ int clv_session_open_store(struct clv_session *session, const struct clv_cli *cl
 
 int clv_session_open_device(struct clv_session *session)
 {
-    struct clv_device_options options = {.thread_count = (int)session->cli->flags.threads};
-    return clv_device_open(&session->device, &options);
+    return clv_cli_open_device(&session->device, session->cli);
 }
 
 /* `path` with what a pattern would take for its own made literal. */

@@ -73,12 +73,13 @@ struct branch {
 static int branch_open(struct branch *branch, const struct clv_model *model,
                        struct clv_device *device, bool is_text)
 {
-    struct clv_device_options any = {0};
+    /* A sentence or a picture is done before another device would be open. */
+    struct clv_device_options cpu = {.kind = CLV_DEVICE_CPU};
     struct clv_encoder_options options = {.no_vision = is_text, .no_text = !is_text};
     int status = CLV_OK;
     *branch = (struct branch){0};
     if (!device) {
-        status = clv_device_open(&branch->own_device, &any);
+        status = clv_device_open(&branch->own_device, &cpu);
         device = branch->own_device;
     }
     if (status != CLV_OK)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test of a build and adds the results up.
-#   tests/run.sh BUILD [sanitized]
+#   tests/run.sh BUILD [plain|sanitized [TEST…]]
 # A test prints lines "ok NAME", "FAIL NAME…" or "SKIP NAME: reason". A program that ends in any
 # other way than exit 0 or 1 after such lines, or that ran nothing, is a failure of its own.
 # With CLV_RESULTS set, "PASSED FAILED SKIPPED" goes into that file.
@@ -42,16 +42,29 @@ run() {
     fi
 }
 
-for source in tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*.c tests/fault/test_*.c; do
+if [ $# -gt 2 ]; then
+    shift 2
+    for test in "$@"; do
+        case $test in
+        *.sh) run "$test" sh "$test" ;;
+        *) run "$test" "$build/$test" ;;
+        esac
+    done
+    set -- none
+else
+    set --
+fi
+
+[ $# -gt 0 ] || for source in tests/unit/test_*.c tests/ops/test_*.c tests/model/test_*.c tests/fault/test_*.c; do
     [ -e "$source" ] || continue
     run "${source%.c}" "$build/${source%.c}"
 done
-for source in tests/fuzz/fuzz_*.c; do
+[ $# -gt 0 ] || for source in tests/fuzz/fuzz_*.c; do
     [ -e "$source" ] || continue
     name=${source#tests/fuzz/fuzz_}
     run "${source%.c}" "$build/${source%.c}" "tests/fuzz/corpus/${name%.c}"
 done
-for script in tests/cli/*.sh; do
+[ $# -gt 0 ] || for script in tests/cli/*.sh; do
     case $script in tests/cli/lib.sh | 'tests/cli/*.sh') continue ;; esac
     run "$script" sh "$script"
 done

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static const char *current = "";
+static const char *suffix = "";
 static int ok_count, fail_count, skip_count;
 static bool current_failed, current_skipped;
 static char skip_reason[512];
@@ -29,16 +30,21 @@ void t_begin(const char *name)
     clv_error_clear();
 }
 
+void t_suffix(const char *text)
+{
+    suffix = text;
+}
+
 void t_finish(void)
 {
     if (current_failed) {
-        printf("FAIL %s\n", current);
+        printf("FAIL %s%s\n", current, suffix);
         fail_count++;
     } else if (current_skipped) {
-        printf("SKIP %s: %s\n", current, skip_reason);
+        printf("SKIP %s%s: %s\n", current, suffix, skip_reason);
         skip_count++;
     } else {
-        printf("ok %s\n", current);
+        printf("ok %s%s\n", current, suffix);
         ok_count++;
     }
     fflush(stdout);

@@ -15,6 +15,8 @@
 
 void t_begin(const char *name);
 void t_finish(void);
+/* What the names of tests end in from now on; "" at first. Borrowed. */
+void t_suffix(const char *suffix);
 /* Exit status of the program: 0 where nothing failed and something ran. */
 int t_end(void);
 void t_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));

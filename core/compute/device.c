@@ -100,6 +100,14 @@ int clv_device_describe(enum clv_device_kind kind, int index, char *out, size_t 
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+static int open_cpu(struct clv_device *device, const struct clv_device_options *options,
+                    enum clv_variant variant)
+{
+    if (options->precision != CLV_PRECISION_FP32)
+        clv_log(CLV_LOG_WARNING, "the CPU computes in fp32, whatever precision is asked for");
+    return clv_cpu_open(device, options, variant);
+}
+
 /* Whichever is best. A CUDA device that serves but does not open (it may be full) is worth a word,
  * not the end. */
 static int open_best(struct clv_device *device, const struct clv_device_options *options,
@@ -111,7 +119,7 @@ static int open_best(struct clv_device *device, const struct clv_device_options 
         clv_log(CLV_LOG_WARNING, "computing on the CPU: %s", clv_error_message());
     }
     clv_error_clear();
-    return clv_cpu_open(device, options, variant);
+    return open_cpu(device, options, variant);
 }
 
 int clv_device_open_variant(struct clv_device **out, const struct clv_device_options *options,
@@ -128,7 +136,7 @@ int clv_device_open_variant(struct clv_device **out, const struct clv_device_opt
     if (options->kind == CLV_DEVICE_CUDA)
         status = cuda_open(device, options);
     else if (options->kind == CLV_DEVICE_CPU)
-        status = clv_cpu_open(device, options, variant);
+        status = open_cpu(device, options, variant);
     else
         status = open_best(device, options, variant);
     if (status != 0) {

@@ -4,11 +4,13 @@
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/compute/ops.h"
+#include "core/error.h"
 #include "core/json.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 void bench_begin(struct bench *bench, const char *name, const char *case_name)
@@ -96,6 +98,22 @@ double bench_peak_mib(void)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss / 1024.0;
+}
+
+int bench_device_open(struct clv_device **out)
+{
+    static const char *const precisions[] = {"fp32", "tf32", "bf16"};
+    const char *device = getenv("CLV_BENCH_DEVICE"), *precision = getenv("CLV_BENCH_PRECISION");
+    struct clv_device_options options = {.kind = CLV_DEVICE_CPU};
+    if (device && strcmp(device, "cuda") == 0)
+        options.kind = CLV_DEVICE_CUDA;
+    for (int i = 0; precision && i < 3; i++)
+        if (strcmp(precision, precisions[i]) == 0)
+            options.precision = (enum clv_precision)i;
+    int status = clv_device_open(out, &options);
+    if (status != 0)
+        fprintf(stderr, "%s\n", clv_error_message());
+    return status;
 }
 
 double bench_sgemm_peak(struct clv_device *device, int side)

@@ -40,9 +40,12 @@ void bench_end(struct bench *bench);
 
 /* Highest resident set of this process so far, MiB. */
 double bench_peak_mib(void);
+/* Opens the device that CLV_BENCH_DEVICE (cpu, cuda; the CPU by default) and CLV_BENCH_PRECISION
+ * (fp32, tf32, bf16) name. */
+struct clv_device;
+int bench_device_open(struct clv_device **out);
 /* GFLOP/s of a large square sgemm (clv_linear without epilogue) on the device's threads: the
  * machine's measured peak that shares are taken of. Best of several runs of side `side`. */
-struct clv_device;
 double bench_sgemm_peak(struct clv_device *device, int side);
 
 /* The next `count` floats at *at, which moves on by a multiple of 64 bytes. */

@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     const char *const *archs = argc > 1 ? (const char *const *)argv + 1 : usual;
     int count = argc > 1 ? argc - 1 : 2;
     struct clv_device *device = NULL;
-    check(clv_device_open(&device, NULL));
+    check(bench_device_open(&device));
     fprintf(stderr, "bench_encode: %s\n", clv_device_name(device));
     for (int i = 0; i < count; i++) {
         struct clv_model model;

@@ -75,7 +75,7 @@ static int stage_open(struct stage *s, const struct shape *shape)
     size_t rows = (size_t)s->rows;
     size_t float_count = rows * (WIDTH * 10 + HIDDEN * 2 + HEADS) + (size_t)WIDTH * WIDTH * 6 +
                          (size_t)WIDTH * HIDDEN * 6 + 4 * HIDDEN + 1024;
-    int status = clv_device_open(&s->device, NULL);
+    int status = bench_device_open(&s->device);
     if (status == 0)
         status = clv_buffer_create(&s->buffer, s->device, float_count * sizeof(float));
     if (status != 0 || bench_fill(s->device, s->buffer, float_count) != 0)
@@ -216,13 +216,14 @@ static int bench_shape(const struct shape *shape, double peak)
         struct bench bench;
         bench_begin(&bench, "gradients", name);
         bench.seconds_goal = 0.25;
-        while (bench_next(&bench))
+        while (bench_next(&bench)) {
             ops[op].run(&s);
+            status |= clv_device_sync(s.device);
+        }
         double rate = 1e-9 * ops[op].work(&s) / bench_min(&bench);
         bench_number(&bench, ops[op].moves_bytes ? "gbytes_per_s" : "gflops", rate);
         if (!ops[op].moves_bytes)
             bench_number(&bench, "share_of_sgemm_peak", rate / peak);
-        status = clv_device_sync(s.device);
         bench_end(&bench);
     }
     stage_close(&s);
@@ -232,7 +233,7 @@ static int bench_shape(const struct shape *shape, double peak)
 int main(void)
 {
     struct clv_device *device = NULL;
-    if (clv_device_open(&device, NULL) != 0)
+    if (bench_device_open(&device) != 0)
         return 1;
     double peak = 0.0;
     int status = 0;

@@ -196,7 +196,7 @@ static void run_case(struct clv_device *device, const struct train_case *c)
 int main(int argc, char **argv)
 {
     struct clv_device *device = NULL;
-    check(clv_device_open(&device, NULL));
+    check(bench_device_open(&device));
     fprintf(stderr, "bench_train: %s\n", clv_device_name(device));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool is_wanted = argc < 2;

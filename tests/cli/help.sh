@@ -1,10 +1,10 @@
 # Help, man page, completion and version: every flag is in each of them.
 . tests/cli/lib.sh
 
-commands='index search export ls status check rebuild forget train eval demo help version'
+commands='index search export ls status check rebuild forget train eval demo doctor help version'
 expect help_program 0 "$CLAVERDB" help
 for command in $commands 'model info' 'model compare' 'model list' 'model pull' 'model verify' 'model vocabulary'; do out_has "help_lists_$command" "^  $command "; done
-for flag in db model vocab threads json quiet verbose color progress help version; do
+for flag in db model vocab threads device precision json quiet verbose color progress help version; do
     out_has "help_lists_--$flag" "--$flag"
 done
 
@@ -19,7 +19,7 @@ flags_of() {
     expect "dash_h_$1" 0 "$CLAVERDB" -h $1
     same "dash_h_is_help_$1" "$(cat "$work/out")" "$(cat "$work/help")"
     missing=
-    for flag in $2 --db --model --vocab --threads --json --quiet --verbose --color --progress --help --version; do
+    for flag in $2 --db --model --vocab --threads --device --precision --json --quiet --verbose --color --progress --help --version; do
         grep -qE -- "(^| )$flag( |$)" "$work/help" || missing="$missing help:$flag"
         dashed=$(printf %s "$flag" | sed 's/-/\\\\-/g')
         grep -qF -- "$(printf %s "$flag" | sed 's/-/\\-/g')" "$work/man" || missing="$missing man:$flag"

@@ -65,7 +65,7 @@ static void steps_allocate_nothing(void)
 
 int main(void)
 {
-    if (clv_device_open(&device, NULL) != CLV_OK)
+    if (clv_device_open(&device, &(struct clv_device_options){.kind = CLV_DEVICE_CPU}) != CLV_OK)
         return 1;
     learner_fixture_init(&fixture, &learner_shapes[1], 1);
     T_RUN(creation_reports_want_of_memory);

@@ -5,6 +5,7 @@
 #include "core/model/import.h"
 #include "core/model/model.h"
 #include "core/model/weights.h"
+#include "tests/devices.h"
 #include "tests/t.h"
 
 #include <inttypes.h>
@@ -264,21 +265,20 @@ static void what_another_model_adds_is_said(void)
     clv_import_report_release(&report);
 }
 
+static void run_all(void)
+{
+    T_RUN(a_layout_gives_what_its_framework_computes);
+    T_RUN(forms_of_one_state_dict_are_one_model);
+    T_RUN(what_was_left_out_is_said);
+    T_RUN(a_lent_tensor_is_asked_for);
+    T_RUN(what_another_model_adds_is_said);
+}
+
 int main(void)
 {
     directory = t_directory();
     /* Imports look for a vocabulary in the user's data directory: there is none. */
     setenv("XDG_DATA_HOME", t_path(directory, "data"), 1);
     setenv("HOME", directory, 1);
-    if (clv_device_open(&device, NULL) != CLV_OK) {
-        fprintf(stderr, "%s\n", clv_error_message());
-        return 1;
-    }
-    T_RUN(a_layout_gives_what_its_framework_computes);
-    T_RUN(forms_of_one_state_dict_are_one_model);
-    T_RUN(what_was_left_out_is_said);
-    T_RUN(a_lent_tensor_is_asked_for);
-    T_RUN(what_another_model_adds_is_said);
-    clv_device_close(device);
-    return t_end();
+    return t_each_device(&device, NULL, run_all);
 }

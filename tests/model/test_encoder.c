@@ -2,6 +2,7 @@
 #include "core/model/encoder.h"
 
 #include "core/error.h"
+#include "tests/devices.h"
 #include "tests/model/random_model.h"
 #include "tests/model/reference.h"
 #include "tests/t.h"
@@ -448,13 +449,8 @@ static void patch_tokens_need_kept_tokens(void)
     clv_weights_close(fixture.weights);
 }
 
-int main(void)
+static void run_all(void)
 {
-    directory = t_directory();
-    if (clv_device_open(&device, NULL) != CLV_OK) {
-        printf("FAIL device: %s\n", clv_error_message());
-        return 1;
-    }
     T_RUN(vision_equals_reference);
     T_RUN(vision_equals_reference_in_batches);
     T_RUN(text_equals_reference);
@@ -463,6 +459,10 @@ int main(void)
     T_RUN(text_branch_leaves_visual_weights_alone);
     T_RUN(bad_input_is_refused);
     T_RUN(patch_tokens_need_kept_tokens);
-    clv_device_close(device);
-    return t_end();
+}
+
+int main(void)
+{
+    directory = t_directory();
+    return t_each_device(&device, NULL, run_all);
 }

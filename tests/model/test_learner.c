@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "core/model/learner.h"
 #include "core/model/params.h"
+#include "tests/devices.h"
 #include "tests/model/learner_fixture.h"
 #include "tests/t.h"
 
@@ -282,7 +283,8 @@ static void threads_change_next_to_nothing(void)
     size_t count;
     for (int threads = 1; threads <= 4; threads++) {
         struct clv_device *other = NULL;
-        REQUIRE_OK(clv_device_open(&other, &(struct clv_device_options){.thread_count = threads}));
+        REQUIRE_OK(clv_device_open(
+            &other, &(struct clv_device_options){.kind = CLV_DEVICE_CPU, .thread_count = threads}));
         float *run[2];
         for (int i = 0; i < 2; i++) {
             struct clv_learner *learner = learner_make(&fixture, other, NULL);
@@ -609,10 +611,8 @@ static void impossible_options_are_refused(void)
     learner_fixture_release(&clip);
 }
 
-int main(void)
+static void run_all(void)
 {
-    if (clv_device_open(&device, NULL) != CLV_OK)
-        return 1;
     T_RUN(classes_match_the_reference);
     T_RUN(captions_match_the_reference);
     T_RUN(captions_are_each_their_own);
@@ -628,6 +628,9 @@ int main(void)
     T_RUN(memory_is_what_the_formula_says);
     T_RUN(impossible_batches_are_refused);
     T_RUN(impossible_options_are_refused);
-    clv_device_close(device);
-    return t_end();
+}
+
+int main(void)
+{
+    return t_each_device(&device, NULL, run_all);
 }

@@ -4,6 +4,7 @@
 #include "core/model/compare.h"
 #include "core/model/learner.h"
 #include "core/model/params.h"
+#include "tests/devices.h"
 #include "tests/model/learner_fixture.h"
 #include "tests/t.h"
 
@@ -304,10 +305,8 @@ static void golden_kmct(void)
     check_golden("kmct_p16_t8");
 }
 
-int main(void)
+static void run_all(void)
 {
-    if (clv_device_open(&device, NULL) != CLV_OK)
-        return 1;
     T_RUN(steps_are_adamw);
     T_RUN(a_gradient_that_is_no_number_changes_nothing);
     T_RUN(the_loss_falls);
@@ -315,6 +314,9 @@ int main(void)
     T_RUN(it_serves_what_it_learned);
     T_RUN(golden_kmt);
     T_RUN(golden_kmct);
-    clv_device_close(device);
-    return t_end();
+}
+
+int main(void)
+{
+    return t_each_device(&device, NULL, run_all);
 }

@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/model/model.h"
 #include "core/model/params.h"
+#include "tests/devices.h"
 #include "tests/model/squares.h"
 #include "tests/t.h"
 
@@ -542,14 +543,8 @@ static void senseless_options_are_refused(void)
     squares_release(&training);
 }
 
-int main(void)
+static void run_all(void)
 {
-    const struct clv_device_options options = {.thread_count = 1};
-    directory = t_directory();
-    vocabulary = t_path(directory, "bpe_simple_vocab_16e6.txt");
-    if (clv_file_replace(vocabulary, "#version: 0.2\n", 14) != CLV_OK ||
-        clv_device_open(&device, &options) != CLV_OK)
-        return 1;
     T_RUN(temporal_attention_learns_the_order_of_frames);
     T_RUN(mean_pooling_stays_at_chance);
     T_RUN(stop_and_resume_is_bit_equal_to_not_stopping);
@@ -564,6 +559,14 @@ int main(void)
     T_RUN(sentences_alone_train_and_rank);
     T_RUN(a_temporal_branch_is_added_to_clip);
     T_RUN(senseless_options_are_refused);
-    clv_device_close(device);
-    return t_end();
+}
+
+int main(void)
+{
+    const struct clv_device_options options = {.thread_count = 1};
+    directory = t_directory();
+    vocabulary = t_path(directory, "bpe_simple_vocab_16e6.txt");
+    if (clv_file_replace(vocabulary, "#version: 0.2\n", 14) != CLV_OK)
+        return 1;
+    return t_each_device(&device, &options, run_all);
 }

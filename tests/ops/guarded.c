@@ -1,6 +1,7 @@
-/* Guarded tensors, and opening each variant of the CPU backend. */
+/* Guarded tensors, and opening each variant of the backends. */
 #include "tests/ops/guarded.h"
 
+#include "tests/devices.h"
 #include "tests/t.h"
 
 #include <math.h>
@@ -126,8 +127,28 @@ void guarded_check(struct guarded *g, const double *want, double limit)
                want[(size_t)worst_row * (size_t)g->tensor.cols + (size_t)worst_col], worst, limit);
 }
 
-const struct variant variants[3] = {
-    {CLV_VARIANT_PLAIN, "plain"}, {CLV_VARIANT_AVX2, "avx2"}, {CLV_VARIANT_AVX512, "avx512"}};
+const struct variant variants[4] = {{CLV_DEVICE_CPU, CLV_VARIANT_PLAIN, "plain"},
+                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX2, "avx2"},
+                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX512, "avx512"},
+                                    {CLV_DEVICE_CUDA, CLV_VARIANT_BEST, "cuda"}};
+
+int variant_first(void)
+{
+    return t_cpu() ? 0 : 3;
+}
+
+int variant_count(void)
+{
+    return t_cuda() ? 4 : 3;
+}
+
+int variant_open(struct clv_device **device, const struct variant *variant,
+                 const struct clv_device_options *options)
+{
+    struct clv_device_options opened = options ? *options : (struct clv_device_options){0};
+    opened.kind = variant->kind;
+    return clv_device_open_variant(device, &opened, variant->variant);
+}
 
 bool variant_begin(const struct variant *variant, struct clv_device **device, const char *format,
                    ...)
@@ -140,11 +161,11 @@ bool variant_begin(const struct variant *variant, struct clv_device **device, co
     va_end(arguments);
     snprintf(name, sizeof name, "%s (%s)", text, variant->name);
     t_begin(name);
-    if (!clv_kernels_find(variant->variant)) {
+    if (variant->kind == CLV_DEVICE_CPU && !clv_kernels_find(variant->variant)) {
         t_skip("this processor has no %s", variant->name);
         return false;
     }
     if (!*device)
-        CHECK_OK(clv_device_open_variant(device, NULL, variant->variant));
+        CHECK_OK(variant_open(device, variant, NULL));
     return *device != NULL;
 }

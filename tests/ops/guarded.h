@@ -39,12 +39,20 @@ void guarded_check_unchanged(struct guarded *g);
  * (1 + |want|) away. Reports the worst element only. */
 void guarded_check(struct guarded *g, const double *want, double limit);
 
-/* The variants under test. */
+/* The variants under test: those of the CPU backend, then CUDA. */
 struct variant {
-    enum clv_variant variant;
+    enum clv_device_kind kind;
+    enum clv_variant variant; /* of the CPU */
     const char *name;
 };
-extern const struct variant variants[3];
+extern const struct variant variants[4];
+/* How many of them there are to run here: without the last where t_cuda() (devices.h) has none. */
+int variant_count(void);
+/* The first to run: the last one where tests run on CUDA only. */
+int variant_first(void);
+/* Opens a device of the variant. */
+int variant_open(struct clv_device **device, const struct variant *variant,
+                 const struct clv_device_options *options);
 /* Begins the test "name (variant)" and opens the variant's device where `*device` is NULL. False
  * after a t_skip() where the processor lacks the variant, or after a failure to open it. */
 bool variant_begin(const struct variant *variant, struct clv_device **device, const char *format,

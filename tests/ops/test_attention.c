@@ -257,7 +257,7 @@ static void check_causality_sizes(struct clv_device *device)
 
 int main(void)
 {
-    for (int v = 0; v < 3; v++) {
+    for (int v = variant_first(); v < variant_count(); v++) {
         const struct variant *variant = &variants[v];
         struct clv_device *device = NULL;
         for (size_t i = 0; i < ATTENTION_CASE_COUNT; i++) {

@@ -288,13 +288,13 @@ static void check_large_scores(struct clv_device *device)
 }
 
 /* The same bits from one thread and from several. */
-static void check_threads(enum clv_variant variant, const struct attention_case *c)
+static void check_threads(const struct variant *variant, const struct attention_case *c)
 {
     struct guarded kept[2];
     for (int i = 0; i < 2; i++) {
         struct clv_device_options options = {.thread_count = i == 0 ? 1 : 2};
         struct clv_device *device = NULL;
-        REQUIRE_OK(clv_device_open_variant(&device, &options, variant));
+        REQUIRE_OK(variant_open(&device, variant, &options));
         uint64_t seed = 9;
         struct attention_setting s = attention_setting_create(device, c, &seed);
         struct result r = result_create(device, &s, &seed);
@@ -322,7 +322,7 @@ static const struct attention_case small[] = {
 
 int main(void)
 {
-    for (int v = 0; v < 3; v++) {
+    for (int v = variant_first(); v < variant_count(); v++) {
         const struct variant *variant = &variants[v];
         struct clv_device *device = NULL;
         for (size_t i = 0; i < ATTENTION_CASE_COUNT; i++) {
@@ -345,9 +345,8 @@ int main(void)
             check_large_scores(device);
         t_finish();
         if (variant_begin(variant, &device, "gradients on one thread and two")) {
-            check_threads(variant->variant,
-                          &(struct attention_case){CLV_MASK_KMT, 3, 64, 50, {4, 3}, 0});
-            check_threads(variant->variant,
+            check_threads(variant, &(struct attention_case){CLV_MASK_KMT, 3, 64, 50, {4, 3}, 0});
+            check_threads(variant,
                           &(struct attention_case){CLV_MASK_CAUSAL, 5, 31, 0, {77, 12}, 0});
         }
         t_finish();

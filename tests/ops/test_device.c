@@ -5,15 +5,18 @@
 #include "core/compute/ops.h"
 #include "core/compute/ops_table.h"
 #include "core/error.h"
+#include "tests/devices.h"
 #include "tests/t.h"
 
 #include <stdint.h>
 #include <string.h>
 
+static const struct clv_device_options cpu = {.kind = CLV_DEVICE_CPU};
+
 static void opens_with_defaults(void)
 {
     struct clv_device *device = NULL;
-    REQUIRE_OK(clv_device_open(&device, NULL));
+    REQUIRE_OK(clv_device_open(&device, &cpu));
     CHECK_INT(clv_device_kind(device), CLV_DEVICE_CPU);
     CHECK(strncmp(clv_device_name(device), "cpu, ", 5) == 0);
     CHECK(strstr(clv_device_name(device), "openblas 0.") != NULL);
@@ -25,7 +28,7 @@ static void opens_with_defaults(void)
 static void honours_its_options(void)
 {
     struct clv_device *device = NULL;
-    struct clv_device_options options = {.thread_count = 1, .plain = true};
+    struct clv_device_options options = {.kind = CLV_DEVICE_CPU, .thread_count = 1, .plain = true};
     REQUIRE_OK(clv_device_open(&device, &options));
     CHECK(strncmp(clv_device_name(device), "cpu, 1 thread, plain, ", 22) == 0);
     clv_device_close(device);
@@ -38,19 +41,56 @@ static void honours_its_options(void)
 static void refuses_what_it_has_not(void)
 {
     struct clv_device *device = (struct clv_device *)&device;
-    struct clv_device_options cuda = {.kind = CLV_DEVICE_CUDA};
-    CHECK_ERROR(clv_device_open(&device, &cuda), CLV_EDEVICE, "no CUDA support");
+    struct clv_device_options cuda = {.kind = CLV_DEVICE_CUDA, .cuda_index = 999};
+    const bool is_built = clv_device_is_built(CLV_DEVICE_CUDA);
+    CHECK_ERROR(clv_device_open(&device, &cuda), CLV_EDEVICE,
+                t_cuda()   ? "there is no CUDA device 999"
+                : is_built ? "NVIDIA driver"
+                           : "no CUDA support");
     CHECK(device == NULL);
-    struct clv_device_options threads = {.thread_count = -2};
+    struct clv_device_options threads = {.kind = CLV_DEVICE_CPU, .thread_count = -2};
     CHECK_ERROR(clv_device_open(&device, &threads), CLV_EINVAL, "-2");
     CHECK(device == NULL);
+}
+
+/* What clv_device_count() and clv_device_describe() say is what opens. */
+static void says_what_there_is(void)
+{
+    char text[256];
+    CHECK(clv_device_is_built(CLV_DEVICE_CPU) && clv_device_is_built(CLV_DEVICE_AUTO));
+    CHECK_INT(clv_device_count(CLV_DEVICE_CPU), 1);
+    CHECK_OK(clv_device_describe(CLV_DEVICE_CPU, 0, text, sizeof text));
+    CHECK(strncmp(text, "cpu, ", 5) == 0);
+    CHECK_ERROR(clv_device_describe(CLV_DEVICE_CPU, 1, text, sizeof text), CLV_EDEVICE, "CPU 1");
+    if (t_cuda()) {
+        CHECK(clv_device_count(CLV_DEVICE_CUDA) > 0);
+        CHECK_OK(clv_device_describe(CLV_DEVICE_CUDA, 0, text, sizeof text));
+        CHECK(strstr(text, "compute capability") != NULL);
+        return;
+    }
+    CHECK_ERROR(clv_device_describe(CLV_DEVICE_CUDA, 0, text, sizeof text), CLV_EDEVICE, "");
+    if (!clv_device_is_built(CLV_DEVICE_CUDA))
+        CHECK_INT(clv_device_count(CLV_DEVICE_CUDA), 0);
+}
+
+/* AUTO is CUDA where that serves, the CPU elsewhere and where plain kernels are asked for. */
+static void chooses_the_best(void)
+{
+    struct clv_device *device = NULL;
+    REQUIRE_OK(clv_device_open(&device, NULL));
+    CHECK_INT(clv_device_kind(device), t_cuda() ? CLV_DEVICE_CUDA : CLV_DEVICE_CPU);
+    CHECK_INT(clv_device_precision(device), CLV_PRECISION_FP32);
+    clv_device_close(device);
+    REQUIRE_OK(clv_device_open(&device, &(struct clv_device_options){.plain = true}));
+    CHECK_INT(clv_device_kind(device), CLV_DEVICE_CPU);
+    clv_device_close(device);
 }
 
 /* An empty slot is an op a backend forgot. */
 static void table_is_full(void)
 {
     struct clv_device *device = NULL;
-    REQUIRE_OK(clv_device_open(&device, NULL));
+    REQUIRE_OK(clv_device_open(&device, &cpu));
     void (*slots[sizeof(struct clv_ops) / sizeof(void (*)(void))])(void);
     memcpy(slots, device->ops, sizeof slots);
     for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
@@ -61,7 +101,7 @@ static void table_is_full(void)
 static void buffers_are_zero_and_aligned(void)
 {
     struct clv_device *device = NULL;
-    REQUIRE_OK(clv_device_open(&device, NULL));
+    REQUIRE_OK(clv_device_open(&device, &cpu));
     for (size_t size = 0; size < 100000; size = size * 7 + 1) {
         struct clv_buffer *buffer = NULL;
         REQUIRE_OK(clv_buffer_create(&buffer, device, size));
@@ -85,7 +125,7 @@ static void buffers_are_zero_and_aligned(void)
 static void copies_go_and_come(void)
 {
     struct clv_device *device = NULL;
-    REQUIRE_OK(clv_device_open(&device, NULL));
+    REQUIRE_OK(clv_device_open(&device, &cpu));
     struct clv_buffer *buffer = NULL;
     REQUIRE_OK(clv_buffer_create(&buffer, device, 64));
     unsigned char *inside = (unsigned char *)clv_buffer_data(buffer) + 5;
@@ -103,7 +143,7 @@ static void copies_go_and_come(void)
 static void first_failure_sticks_until_sync(void)
 {
     struct clv_device *device = NULL;
-    REQUIRE_OK(clv_device_open(&device, NULL));
+    REQUIRE_OK(clv_device_open(&device, &cpu));
     clv_device_fail(device, clv_fail(CLV_ENOMEM, "the first"));
     clv_device_fail(device, clv_fail(CLV_EDEVICE, "the second"));
     (void)clv_fail(CLV_EIO, "something else on this thread");
@@ -119,7 +159,8 @@ static void first_failure_sticks_until_sync(void)
 static void devices_live_side_by_side(void)
 {
     struct clv_device *devices[2] = {NULL, NULL};
-    struct clv_device_options one = {.thread_count = 1}, two = {.thread_count = 2};
+    struct clv_device_options one = {.kind = CLV_DEVICE_CPU, .thread_count = 1};
+    struct clv_device_options two = {.kind = CLV_DEVICE_CPU, .thread_count = 2};
     REQUIRE_OK(clv_device_open(&devices[0], &one));
     REQUIRE_OK(clv_device_open(&devices[1], &two));
     static float x[64 * 300], w[300 * 96], out[2][64 * 96];
@@ -148,9 +189,12 @@ static void devices_live_side_by_side(void)
 
 int main(void)
 {
+    (void)t_cuda(); /* its SKIP is a test of its own */
     T_RUN(opens_with_defaults);
     T_RUN(honours_its_options);
     T_RUN(refuses_what_it_has_not);
+    T_RUN(says_what_there_is);
+    T_RUN(chooses_the_best);
     T_RUN(table_is_full);
     T_RUN(buffers_are_zero_and_aligned);
     T_RUN(copies_go_and_come);

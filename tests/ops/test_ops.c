@@ -548,7 +548,7 @@ static const struct op_case cases[] = {
 
 int main(void)
 {
-    for (int v = 0; v < 3; v++) {
+    for (int v = variant_first(); v < variant_count(); v++) {
         struct clv_device *device = NULL;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             const struct op_case *c = &cases[i];

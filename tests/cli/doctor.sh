@@ -1,0 +1,44 @@
+# Devices: what doctor says of them, and what --device and --precision take.
+. tests/cli/lib.sh
+unset CLAVERDB_DEVICE
+
+expect doctor 0 "$CLAVERDB" doctor
+out_has doctor_has_the_cpu '^cpu +cpu, [0-9]+ thread'
+out_has doctor_has_cuda_or_the_reason '^cuda(:0)? +(NVIDIA|no: .)'
+expect doctor_json 0 "$CLAVERDB" doctor --json
+same doctor_json_devices "$(jq -r 'select(.device == "cpu") | .type, .serves' "$work/out" | tr '\n' ' ')" 'device true '
+same doctor_json_says_why "$(jq -r 'if .serves then .description else .reason end | length > 0' "$work/out" | sort -u)" true
+
+for device in gpu cuda: cuda:x cuda:12345 cudax; do
+    expect "bad_device_$device" 2 "$CLAVERDB" version --device "$device"
+    err_has "bad_device_${device}_said" "--device takes auto, cpu, cuda or cuda:N, not '$device'"
+done
+expect device_cpu 0 "$CLAVERDB" version --device cpu
+out_has device_cpu_is_used '^cpu, '
+expect bad_precision 2 "$CLAVERDB" version --precision fp16
+expect precision_of_the_cpu 0 "$CLAVERDB" version --device cpu --precision bf16
+err_has precision_of_the_cpu_said 'the CPU computes in fp32'
+
+# Without a CUDA device the reason is the same wherever one is asked for.
+if "$CLAVERDB" doctor | grep -q '^cuda  *no: '; then
+    reason=$("$CLAVERDB" doctor | sed -n 's/^cuda  *no: //p')
+    expect no_cuda 2 "$CLAVERDB" version --device cuda
+    err_has no_cuda_said "$reason"
+    expect auto_is_the_cpu 0 "$CLAVERDB" version --device auto
+    out_has auto_is_the_cpu_said '^cpu, '
+else
+    expect cuda 0 "$CLAVERDB" version --device cuda:0
+    out_has cuda_said '^cuda:0, '
+    make_clips
+    for precision in fp32 tf32 bf16; do
+        db="$work/$precision"
+        expect "index_$precision" 0 "$CLAVERDB" index --quiet --db "$db" --device cuda --precision $precision "$clips"
+        expect "search_$precision" 0 "$CLAVERDB" search --quiet --json --db "$db" 'a person opens a door'
+        jq -rs '.[0].path // .[0].video // ""' "$work/out" >"$work/first_$precision"
+        expect "search_on_cuda_$precision" 0 "$CLAVERDB" search --quiet --json --db "$db" --device cuda --precision $precision 'a stone falls'
+    done
+    expect index_cpu 0 "$CLAVERDB" index --quiet --db "$work/cpu" --device cpu "$clips"
+    expect search_cpu 0 "$CLAVERDB" search --quiet --json --db "$work/cpu" 'a person opens a door'
+    same cuda_finds_what_the_cpu_finds "$(cat "$work/first_fp32")" "$(jq -rs '.[0].path // .[0].video // ""' "$work/out")"
+fi
+finish
