@@ -230,6 +230,10 @@ void clv_cuda_attention(struct clv_device *device, struct clv_tensor out, struct
         (void)clv_cuda_check(device, "attention");
         return;
     }
+    if (cuda->precision == CLV_PRECISION_BF16) {
+        clv_attend_bf16(device, &plan);
+        return;
+    }
 #define LAUNCH(WIDTH) launch_tiles<WIDTH>(device, &plan)
     CLV_ATTEND_BY_WIDTH(plan.width, LAUNCH);
 #undef LAUNCH

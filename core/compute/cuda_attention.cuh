@@ -35,9 +35,14 @@ bool clv_attend_plan_create(struct clv_device *device, struct clv_attend_plan *p
                             struct clv_tensor out, struct clv_tensor q, struct clv_tensor k,
                             struct clv_tensor v, const struct clv_attention *attention);
 
+/* The bf16 forms, for heads of at most CLV_ATTEND_WIDTH_MAX. (cuda_attention_bf16.cu) */
+void clv_attend_bf16(struct clv_device *device, const struct clv_attend_plan *plan);
+
 struct clv_attend_gradients {
     struct clv_rows dq, dk, dv, dout;
 };
+void clv_attend_backward_bf16(struct clv_device *device, const struct clv_attend_plan *plan,
+                              const struct clv_attend_gradients *gradients);
 
 /* delta [q.rows][head_count] = sum over a head's columns of dout out: what softmax's gradient takes
  * off every score's. False after a sticky failure. (cuda_attention_backward.cu) */

@@ -315,13 +315,17 @@ void clv_cuda_attention_backward(struct clv_device *device,
                                  struct clv_tensor k, struct clv_tensor v,
                                  const struct clv_attention *attention)
 {
-    (void)clv_cuda_enter(device);
+    struct clv_cuda *cuda = clv_cuda_enter(device);
     struct clv_attend_plan plan;
     if (!clv_attend_plan_create(device, &plan, out, q, k, v, attention))
         return;
     plan.fours = plan.fours && clv_rows_are_fours(dout);
     const struct clv_attend_gradients g = {clv_rows_of(gradients->dq), clv_rows_of(gradients->dk),
                                            clv_rows_of(gradients->dv), clv_rows_of(dout)};
+    if (plan.width <= CLV_ATTEND_WIDTH_MAX && cuda->precision == CLV_PRECISION_BF16) {
+        clv_attend_backward_bf16(device, &plan, &g);
+        return;
+    }
     float *delta = (float *)clv_cuda_scratch(
         device, (size_t)(plan.query_count * plan.head_count + 1) * sizeof *delta);
     if (!delta || !clv_attend_deltas(device, delta, &plan, g.dout))
