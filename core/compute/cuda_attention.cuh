@@ -45,9 +45,10 @@ void clv_attend_backward_bf16(struct clv_device *device, const struct clv_attend
                               const struct clv_attend_gradients *gradients);
 
 /* delta [q.rows][head_count] = sum over a head's columns of dout out: what softmax's gradient takes
- * off every score's. False after a sticky failure. (cuda_attention_backward.cu) */
+ * off every score's. `is_rounded`: of dout rounded to bfloat16, so that it agrees with products of
+ * that. False after a sticky failure. (cuda_attention_backward.cu) */
 bool clv_attend_deltas(struct clv_device *device, float *delta, const struct clv_attend_plan *plan,
-                       struct clv_rows dout);
+                       struct clv_rows dout, bool is_rounded);
 
 #define CLV_ATTEND_WIDTH_MAX 128
 

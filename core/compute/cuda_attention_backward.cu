@@ -3,31 +3,35 @@
  * The scores are computed again, once for dq by tiles of queries and once for dk and dv by tiles of
  * keys. Bound by arithmetic: 14 * width operations for each query and key that see each other. */
 #include "core/compute/cuda_attention.cuh"
+#include "core/compute/cuda_mma.cuh"
 
 /* ---- deltas ---------------------------------------------------------------------------------- */
 
 /* A warp to each query and head. */
 static __global__ void deltas_kernel(float *delta, struct clv_attend_plan plan,
-                                     struct clv_rows dout)
+                                     struct clv_rows dout, bool is_rounded)
 {
     const int64_t at = clv_warp_row(), query = at / plan.head_count;
     if (query >= plan.query_count)
         return;
     const int column = (int)(at % plan.head_count) * plan.width;
-    const float sum =
-        clv_warp_dot(clv_row(dout, query) + column, clv_row(plan.out, query) + column, plan.width);
+    const float *d = clv_row(dout, query) + column, *out = clv_row(plan.out, query) + column;
+    float sum = 0.0f;
+    for (int i = threadIdx.x % CLV_CUDA_WARP; i < plan.width; i += CLV_CUDA_WARP)
+        sum = fmaf(is_rounded ? clv_round_bf16(d[i]) : d[i], out[i], sum);
+    sum = clv_warp_sum(sum);
     if (threadIdx.x % CLV_CUDA_WARP == 0)
         delta[at] = sum;
 }
 
 bool clv_attend_deltas(struct clv_device *device, float *delta, const struct clv_attend_plan *plan,
-                       struct clv_rows dout)
+                       struct clv_rows dout, bool is_rounded)
 {
     const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
     if (plan->query_count == 0)
         return true;
     deltas_kernel<<<clv_warp_row_blocks(plan->query_count * plan->head_count), CLV_ROW_THREADS, 0,
-                    cuda->work>>>(delta, *plan, dout);
+                    cuda->work>>>(delta, *plan, dout, is_rounded);
     return clv_cuda_check(device, "gradient of attention");
 }
 
@@ -328,7 +332,7 @@ void clv_cuda_attention_backward(struct clv_device *device,
     }
     float *delta = (float *)clv_cuda_scratch(
         device, (size_t)(plan.query_count * plan.head_count + 1) * sizeof *delta);
-    if (!delta || !clv_attend_deltas(device, delta, &plan, g.dout))
+    if (!delta || !clv_attend_deltas(device, delta, &plan, g.dout, false))
         return;
     if (plan.width > CLV_ATTEND_WIDTH_MAX) {
         launch_wide(device, &plan, &g, delta);

@@ -287,6 +287,29 @@ static __device__ __forceinline__ void score(float (&s)[M][TILE / 8][4],
     }
 }
 
+/* Sixteen rows' output, and their stats where they are kept; `row` is the first, in the sequence.
+ */
+template <int WIDTH>
+static __device__ __forceinline__ void
+finish(const struct clv_attend_plan &plan, const struct clv_attend_place &place, int row,
+       const struct softmax &soft, const float (&sums)[WIDTH / 8][4])
+{
+    float factors[2];
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        float total = soft.weights[h];
+        total += __shfl_xor_sync(0xffffffffu, total, 1);
+        total += __shfl_xor_sync(0xffffffffu, total, 2);
+        factors[h] = 1.0f / total;
+        const int i = row + threadIdx.x % CLV_CUDA_WARP / 4 + h * 8;
+        if (plan.stats && threadIdx.x % 4 == 0 && i < place.query_count)
+            plan.stats[(place.query_start + i) * plan.head_count + place.head] =
+                soft.highest[h] * plan.scale + logf(total);
+    }
+    write_rows<WIDTH>(clv_row(plan.out, place.query_start) + place.head * plan.width,
+                      plan.out.stride, row, place.query_count, plan.width, sums, factors);
+}
+
 /* The next tile of keys from `key` on that queries first.. see something of; key_count or more:
  * there is none. */
 static __device__ __forceinline__ int next_keys(const struct clv_attend_plan &plan,
@@ -382,23 +405,8 @@ static __global__ void __launch_bounds__(THREADS)
         buffer ^= 1;
     }
 #pragma unroll
-    for (int m = 0; m < M; m++) {
-        float factors[2];
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            float total = soft[m].weights[h];
-            total += __shfl_xor_sync(0xffffffffu, total, 1);
-            total += __shfl_xor_sync(0xffffffffu, total, 2);
-            factors[h] = 1.0f / total;
-            const int i = row + m * WARP_ROWS + threadIdx.x % CLV_CUDA_WARP / 4 + h * 8;
-            if (plan.stats && threadIdx.x % 4 == 0 && i < place.query_count)
-                plan.stats[(place.query_start + i) * plan.head_count + place.head] =
-                    soft[m].highest[h] * plan.scale + logf(total);
-        }
-        write_rows<WIDTH>(clv_row(plan.out, place.query_start) + place.head * plan.width,
-                          plan.out.stride, row + m * WARP_ROWS, place.query_count, plan.width,
-                          sums[m], factors);
-    }
+    for (int m = 0; m < M; m++)
+        finish<WIDTH>(plan, place, row + m * WARP_ROWS, soft[m], sums[m]);
 }
 
 template <int WIDTH, int M>
@@ -664,7 +672,7 @@ static void attend_backward(struct clv_device *device, const struct clv_attend_p
     constexpr cudaFuncAttribute limit = cudaFuncAttributeMaxDynamicSharedMemorySize;
     struct operands from;
     if (!operands_create<WIDTH>(device, &from, plan, &g->dout) ||
-        !clv_attend_deltas(device, from.delta, plan, g->dout) ||
+        !clv_attend_deltas(device, from.delta, plan, g->dout, true) ||
         !clv_cuda_ok(device, cudaFuncSetAttribute(dq_kernel<WIDTH>, limit, bytes), what) ||
         !clv_cuda_ok(device, cudaFuncSetAttribute(dkv_kernel<WIDTH>, limit, bytes), what))
         return;

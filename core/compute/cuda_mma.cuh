@@ -48,6 +48,11 @@ static __device__ __forceinline__ uint32_t clv_pack_bf16(float low, float high)
     return packed;
 }
 
+static __device__ __forceinline__ float clv_round_bf16(float x)
+{
+    return __int_as_float((int)(clv_pack_bf16(x, 0.0f) << 16));
+}
+
 /* 16 (or 4) bytes from global to shared memory, both aligned to that, without waiting; zeros where
  * `is_there` is false (`from` must still be an address). */
 static __device__ __forceinline__ void clv_copy_16(void *to, const void *from, bool is_there)
