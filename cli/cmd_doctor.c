@@ -20,7 +20,7 @@ static const struct clv_opt opts[] = {{.name = NULL}};
 static int say(const struct clv_cli *cli, const char *name, bool serves, const char *text)
 {
     if (!cli->flags.json) {
-        printf("%-8s %s%s\n", name, serves ? "" : "no: ", text);
+        printf("%-8s %s%s\n", name, serves ? "" : "unavailable: ", text);
         return CLV_OK;
     }
     struct clv_json *object = clv_json_object();

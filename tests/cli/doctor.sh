@@ -4,7 +4,7 @@ unset CLAVERDB_DEVICE
 
 expect doctor 0 "$CLAVERDB" doctor
 out_has doctor_has_the_cpu '^cpu +cpu, [0-9]+ thread'
-out_has doctor_has_cuda_or_the_reason '^cuda(:0)? +(NVIDIA|no: .)'
+out_has doctor_has_cuda_or_the_reason '^cuda(:0)? +(NVIDIA|unavailable: .)'
 expect doctor_json 0 "$CLAVERDB" doctor --json
 same doctor_json_devices "$(jq -r 'select(.device == "cpu") | .type, .serves' "$work/out" | tr '\n' ' ')" 'device true '
 same doctor_json_says_why "$(jq -r 'if .serves then .description else .reason end | length > 0' "$work/out" | sort -u)" true
@@ -20,8 +20,8 @@ expect precision_of_the_cpu 0 "$CLAVERDB" version --device cpu --precision bf16
 err_has precision_of_the_cpu_said 'the CPU computes in fp32'
 
 # Without a CUDA device the reason is the same wherever one is asked for.
-if "$CLAVERDB" doctor | grep -q '^cuda  *no: '; then
-    reason=$("$CLAVERDB" doctor | sed -n 's/^cuda  *no: //p')
+if "$CLAVERDB" doctor | grep -q '^cuda  *unavailable: '; then
+    reason=$("$CLAVERDB" doctor | sed -n 's/^cuda  *unavailable: //p')
     expect no_cuda 2 "$CLAVERDB" version --device cuda
     err_has no_cuda_said "$reason"
     expect auto_is_the_cpu 0 "$CLAVERDB" version --device auto
