@@ -17,12 +17,13 @@
 
 /* ---- the library ----------------------------------------------------------------------------- */
 
-#define FUNCTIONS(X)                                                                         \
-    X(Create)                                                                                \
-    X(Destroy)                                                                               \
-    X(GetVersion) X(GetStatusString) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) \
-        X(MatmulDescDestroy) X(MatmulDescSetAttribute) X(MatrixLayoutCreate)                 \
-            X(MatrixLayoutDestroy) X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy)      \
+#define FUNCTIONS(X)                                                                    \
+    X(Create)                                                                           \
+    X(Destroy)                                                                          \
+    X(GetVersion)                                                                       \
+    X(GetStatusString) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate)          \
+        X(MatmulDescDestroy) X(MatmulDescSetAttribute) X(MatrixLayoutCreate)            \
+            X(MatrixLayoutDestroy) X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) \
                 X(MatmulPreferenceSetAttribute)
 
 struct library {
