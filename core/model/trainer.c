@@ -339,7 +339,9 @@ static int copy_options(struct clv_trainer *trainer, const struct clv_trainer_st
     trainer->options.metadata = NULL;
     trainer->options.directory = NULL;
     trainer->metadata_texts = calloc(2 * count + 1, sizeof *trainer->metadata_texts);
-    trainer->started_from = strdup(start->weights ? clv_weights_path(start->weights) : "random");
+    /* Without its folder: weights are handed on, and whose disk they lay on is no one's business. */
+    trainer->started_from =
+        strdup(start->weights ? clv_path_base(clv_weights_path(start->weights)) : "random");
     if (options->directory)
         trainer->directory = strdup(options->directory);
     bool is_copied = trainer->metadata_texts && trainer->started_from &&
