@@ -59,6 +59,14 @@ train "do the rest" 0 early $full --epochs 2 --resume
 same "the rest leads where the whole went" "$(weights "$work/early/model.safetensors")" \
     "$(weights "$work/run/model.safetensors")"
 
+# ---- the built-in model, further ----
+
+expect "mini goes on" 0 "$CLAVERDB" train --init mini --data "$set/labels.csv" --epochs 1 --batch 4 \
+    --warmup 0 -o "$work/further"
+expect "further is a model" 0 "$CLAVERDB" model info "$work/further/model.safetensors"
+out_has "further has mini's vocabulary" '^vocabulary +1024 tokens.*at hand'
+out_has "further says where it began" '"started_from":"claver-mini"'
+
 # ---- its card ----
 
 # Text for people, which goes with the weights and changes nothing.
