@@ -135,7 +135,7 @@ STATIC := $(B)/libclaverdb.a
 PROGRAM := $(B)/claverdb
 
 .DEFAULT_GOAL := help
-.PHONY: help all lib stage test check layers headers includes format format-check banned lint install \
+.PHONY: help all lib stage mini test check layers headers includes format format-check banned lint install \
         uninstall coverage bench test-cuda bench-cuda check-cuda need-cuda fuzz fuzz-build clean print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -265,6 +265,10 @@ $(B)/tests/unit/test_stage%: $(B)/tests/unit/test_stage%.o $(STAGE_OBJ) $(TEST_O
 $(STAGE): $(B)/tests/stage/main.o $(STAGE_OBJ) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 stage: $(STAGE)
+
+MINI ?= build/mini
+mini: all stage
+	@tests/stage/mini.sh $(MINI)
 
 test-build: all $(TEST_BIN) $(FUZZ_BIN) $(TOOL_BIN) $(STAGE)
 test: test-build

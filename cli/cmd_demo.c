@@ -29,7 +29,9 @@ static const struct clv_opt opts[] = {
     {.name = NULL},
 };
 
-/* How many of the sentences the built-in model answers rightly, at least. */
+/* How many of the twelve sentences the built-in model answers rightly, at least. One that did not
+ * see the order of frames could answer both sentences of a pair of reversals by luck only, and
+ * would come to about seven. */
 enum { PROMISED = 10 };
 
 /* Paths of the demonstration, all inside `directory`. */

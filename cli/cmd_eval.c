@@ -270,11 +270,21 @@ struct clv_json *clv_eval_summary(const struct clv_eval *eval, const char *measu
     clv_json_put_string(object, "type", "summary");
     clv_json_put_string(object, "measure", measure);
     clv_json_put_string(object, "model", session->model.path);
+    /* Programs may still ask for what older versions had. */
+    clv_json_put_bool(object, "placeholder_model", false);
     clv_json_put_bool(object, "builtin_model", session->model.is_builtin);
     clv_json_put_integer(object, "clips", eval->clip_count);
     clv_json_put_integer(object, "unread", eval->unread_count);
     clv_json_put_integer(object, "seed", eval->settings->seed);
     return object;
+}
+
+void clv_eval_print_model(const struct clv_eval *eval, int width)
+{
+    struct clv_bytes safe = {0};
+    clv_out_safe(&safe, eval->session.model.path);
+    printf("%-*s%s\n", width, "model", safe.data == NULL ? "" : safe.data);
+    clv_bytes_release(&safe);
 }
 
 int clv_eval_exit(const struct clv_eval *eval)

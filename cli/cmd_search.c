@@ -111,6 +111,8 @@ static int print_json(const struct clv_session *session, const struct clv_search
     clv_json_put_integer(object, "cut_prompts", result->cut_prompt_count);
     clv_json_put_string(object, "model", session->model.path);
     clv_json_put_integer(object, "model_id", session->model_id);
+    /* Programs may still ask for what older versions had. */
+    clv_json_put_bool(object, "placeholder_model", false);
     clv_json_put_bool(object, "builtin_model", session->model.is_builtin);
     clv_json_put_number(object, "encode_s", result->encode_s);
     clv_json_put_number(object, "search_s", result->search_s);

@@ -115,6 +115,9 @@ static const struct clv_opt opts[] = {
      FIELD(force),
      .help = "begin anew where RUN holds a run already"},
     COUNT("epochs", epochs, 1, 100000, "passes over all clips [60]"),
+    COUNT("stop-after", stop_after, 0, 1e6,
+          "epochs after which to end, though --epochs says how the learning rate falls; --resume "
+          "goes on; 0: all of them"),
     COUNT("batch", batch, 1, 65536, "clips that go through the model together [8]"),
     COUNT("accumulate", accumulate, 1, 65536, "batches a step [4; 1 from random weights]"),
     NUMBER("lr", lr, 0, 10, "learning rate at its highest [1.2e-5; 1e-3 from random weights]"),
@@ -245,6 +248,7 @@ void clv_train_fill_options(struct clv_trainer_options *out,
     out->clip_batch_max = (int)settings->clips_in_memory;
     out->validation_epochs = (int)settings->validate_every;
     out->save_steps = (int)settings->save_every;
+    out->stop_epoch = (int)settings->stop_after;
     out->directory = settings->output;
 }
 

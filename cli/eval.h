@@ -70,6 +70,8 @@ int clv_eval_index(struct clv_eval *eval);
 
 /* What the last lines of all of them are: which model, how many clips. */
 struct clv_json *clv_eval_summary(const struct clv_eval *eval, const char *measure);
+/* Which model, as text; `width`: of the first column. */
+void clv_eval_print_model(const struct clv_eval *eval, int width);
 /* The exit status of a measure that was printed. */
 int clv_eval_exit(const struct clv_eval *eval);
 

@@ -356,7 +356,9 @@ static int print_text(const struct closed *closed)
     int status = print_classes(closed);
     if (status != CLV_OK)
         return status;
-    printf("\nclips       %" PRId64 " of %d read, %s view%s, %d prompt%s a class\n",
+    putchar('\n');
+    clv_eval_print_model(closed->eval, 12);
+    printf("clips       %" PRId64 " of %d read, %s view%s, %d prompt%s a class\n",
            result->clip_count, closed->eval->clip_count, closed->eval->settings->views,
            closed->eval->view_count * closed->eval->crop_count == 1 ? "" : "s",
            closed->prompt_count, clv_out_plural(closed->prompt_count));

@@ -366,6 +366,7 @@ static void print_text(const struct retrieval *retrieval)
 {
     const struct clv_retrieval_result *result = &retrieval->result;
     const char *what = retrieval->eval->settings->indexed ? "segment" : "clip";
+    clv_eval_print_model(retrieval->eval, 13);
     printf("sentences    %" PRId64 " among %zu %s%s\n", result->query_count,
            retrieval->candidate_count, what, clv_out_plural((int64_t)retrieval->candidate_count));
     if (result->without_count > 0)

@@ -39,6 +39,7 @@ struct clv_train_settings {
     int temporal_start; /* enum clv_temporal_start */
     int64_t temporal_layers;
     int64_t frame_cache; /* MiB */
+    int64_t stop_after;  /* epochs */
     int64_t image, patch, width, layers, heads, text_width, text_layers, embed;
     double embedding_std; /* < 0: what suits */
     double temporal_std;  /* < 0: what suits */

@@ -74,7 +74,12 @@ static int load_vocabulary(struct clv_trainer *trainer, const struct clv_trainer
     if (start->vocabulary_path) {
         status = clv_vocabulary_load(&trainer->vocabulary, start->vocabulary_path);
     } else if (start->weights) {
-        status = clv_checkpoint_open(&checkpoint, clv_weights_path(start->weights));
+        /* Weights that are compiled in have no file, and hold their vocabulary. */
+        status = clv_vocabulary_inside(&trainer->vocabulary, start->weights);
+        if (status == CLV_OK && trainer->vocabulary.count > 0)
+            return CLV_OK;
+        if (status == CLV_OK)
+            status = clv_checkpoint_open(&checkpoint, clv_weights_path(start->weights));
         if (status == CLV_OK)
             status = clv_import_vocabulary(&trainer->vocabulary, checkpoint, &options,
                                            trainer->config.vocabulary_size, &notes);
@@ -339,7 +344,10 @@ static int copy_options(struct clv_trainer *trainer, const struct clv_trainer_st
     trainer->options.metadata = NULL;
     trainer->options.directory = NULL;
     trainer->metadata_texts = calloc(2 * count + 1, sizeof *trainer->metadata_texts);
-    trainer->started_from = strdup(start->weights ? clv_weights_path(start->weights) : "random");
+    /* Without its folder: weights are handed on, and whose disk they lay on is no one's business.
+     */
+    trainer->started_from =
+        strdup(start->weights ? clv_path_base(clv_weights_path(start->weights)) : "random");
     if (options->directory)
         trainer->directory = strdup(options->directory);
     bool is_copied = trainer->metadata_texts && trainer->started_from &&

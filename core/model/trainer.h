@@ -82,6 +82,7 @@ struct clv_trainer_options {
     int prefetch;          /* passes read ahead */
     int validation_epochs; /* between validations; the last epoch always validates; 0: never */
     int save_steps;        /* between checkpoints; at the end of an epoch there is always one */
+    int stop_epoch; /* epochs after which the run ends, though the schedule goes on; 0: all */
     /* Where last.safetensors and best.safetensors are written (the directory is made), and
      * model.safetensors when training is done. NULL: nowhere. */
     const char *directory;
@@ -104,7 +105,7 @@ void clv_trainer_free(struct clv_trainer *trainer);
 
 /* Goes on from a checkpoint that a trainer of the same data and options wrote: what follows is bit
  * for bit what would have followed there. CLV_EINVAL names the first option that differs (only
- * prefetch, save_steps, the directory and metadata may). */
+ * prefetch, save_steps, stop_epoch, the directory and metadata may). */
 int clv_trainer_resume(struct clv_trainer *trainer, const char *path);
 
 enum clv_trainer_event_kind {

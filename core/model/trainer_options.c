@@ -57,6 +57,7 @@ int clv_trainer_check(const struct clv_trainer_options *options)
         {"number of passes read ahead", options->prefetch, 1},
         {"number of epochs between validations", options->validation_epochs, 0},
         {"number of steps between checkpoints", options->save_steps, 0},
+        {"number of epochs to stop after", options->stop_epoch, 0},
     };
     const struct {
         const char *what;

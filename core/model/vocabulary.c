@@ -7,6 +7,7 @@
 #include "core/gzip.h"
 #include "core/model/huggingface.h"
 #include "core/model/symbols.h"
+#include "core/model/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,6 +269,28 @@ static int load_file(struct clv_vocabulary_files *files, const char *path)
     else if (status == CLV_OK)
         trim_list(file);
     return status;
+}
+
+int clv_vocabulary_inside(struct clv_vocabulary_files *out, const struct clv_weights *weights)
+{
+    static const char *const names[] = {LIST_NAME, VOCAB_NAME, MERGES_NAME, WHOLE_NAME};
+    *out = (struct clv_vocabulary_files){0};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        char name[128];
+        snprintf(name, sizeof name, CLV_WEIGHTS_VOCABULARY "%s", names[k]);
+        const struct clv_weight_entry *entry = clv_weights_find(weights, name);
+        if (!entry || entry->dtype != CLV_U8 || out->count == CLV_TOKENIZER_FILE_MAX)
+            continue;
+        struct clv_bytes *text = &out->texts[out->count];
+        clv_bytes_add(text, entry->data, entry->size_bytes);
+        out->paths[out->count] = strdup(clv_weights_path(weights));
+        if (text->status != CLV_OK || !out->paths[out->count])
+            return clv_fail_memory("a vocabulary");
+        out->items[out->count] = (struct clv_tokenizer_file){
+            names[k], out->paths[out->count], text->size_bytes ? text->data : "", text->size_bytes};
+        out->count++;
+    }
+    return CLV_OK;
 }
 
 void clv_vocabulary_files_release(struct clv_vocabulary_files *files)

@@ -49,6 +49,9 @@ struct clv_vocabulary_files {
 /* Reads what clv_vocabulary_read() would, unpacked, OpenAI's list without the lines no tokenizer
  * uses. Pair with clv_vocabulary_files_release(), which `out` is ready for after a failure too. */
 int clv_vocabulary_load(struct clv_vocabulary_files *out, const char *path);
+/* A copy of the vocabulary inside `weights`; none is no error and leaves `count` 0. */
+struct clv_weights;
+int clv_vocabulary_inside(struct clv_vocabulary_files *out, const struct clv_weights *weights);
 void clv_vocabulary_files_release(struct clv_vocabulary_files *files);
 /* vocab.json and merges.txt that say the same as OpenAI's list would become that list, which is
  * far faster to read. */

@@ -25,9 +25,6 @@ out_has demo_again_unchanged '24 unchanged'
 expect demo_json 0 "$CLAVERDB" demo --json claverdb-demo
 json demo_json_types 'map(.type)|unique|join(" ")' 'answer clip demo file moment summary'
 json demo_json_answers '[.[]|select(.type=="answer" and .question!="--like" and .right)]|length' "$((right - 1))"
-for part in 'sits down' 'stands up'; do
-    json "demo_json_$part" "[.[]|select(.type==\"answer\" and .question==\"a person $part\")|.right]|tojson" '[true]'
-done
 json demo_json_sums '.[-1]|"\(.type) \(.sentences) \(.right) \(.promised)"' "demo 12 $((right - 1)) 10"
 
 # Another model is asked the same, and nothing is expected of it. This one knows nothing.

@@ -33,6 +33,7 @@ json closed_summary '.[-1] | [.clips, .unread, .classes, .prompts, .views, .meas
 expect closed_again 0 evaluate $data --pairs "$work/pairs.csv" --json --scores
 same closed_is_deterministic "$(cat "$work/out")" "$(cat "$work/first")"
 expect closed_text 0 evaluate $data --pairs "$work/pairs.csv"
+out_has closed_text_model '^model +claver-mini$'
 out_has closed_text_top1 '^top-1 +[0-9.]+ %'
 out_has closed_text_class '^sitting down +3 '
 out_has closed_text_pairs '^pairs +[0-9.]+ % of 12 told apart'
@@ -88,6 +89,7 @@ same_number captions_map "[.[-1].mean_average_precision, ($sentences | map(.aver
 json captions_one_right "$sentences | map(select(.right == 1) | (.average_precision - 1 / .rank | fabs) < 1e-6) | all" true
 json captions_summary '.[-1] | [.measure, .candidates, .templates] | map(tostring) | join(" ")' 'captions 12 true'
 expect plain 0 evaluate --captions "$captions" --plain
+out_has plain_text_model '^model +claver-mini$'
 out_has plain_text '^R@10 +[0-9.]+ %'
 expect facts 0 evaluate --captions "$captions" --facts "$set_dir/clips.jsonl" --match action --json --scores
 json facts_by_action "$sentences | map(.right) | unique | join(\" \")" 3

@@ -31,6 +31,10 @@ for called in mini claver-mini; do
     expect "search_$called" 0 "$CLAVERDB" search --model "$called" --like "$like"
     expect "ls_$called" 0 "$CLAVERDB" ls --segments --model "$called"
 done
+expect card 0 "$CLAVERDB" model info mini
+out_has card_says_what '^card +claver-mini'
+out_has card_says_what_not 'filmed reality'
+out_lacks card_names_no_folder '"/'
 expect list 0 "$CLAVERDB" model list
 out_has list_says '^mini +model +[0-9.]+ MB .* built in$'
 expect pull 2 "$CLAVERDB" model pull mini --from http://127.0.0.1:1/x.pt

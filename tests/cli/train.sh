@@ -48,6 +48,25 @@ out_has "the report has pictures" 'src="data:image/jpeg;base64,'
 out_lacks "the report loads nothing" '(src|href)="?(http|//|file)'
 expect "the model can be looked at" 0 "$CLAVERDB" model info "$work/run/model.safetensors"
 
+# ---- part of a schedule ----
+
+train "stop early" 0 early $full --epochs 2 --stop-after 1
+out_has "the part is summed up" '^trained 1 epoch'
+[ -s "$work/early/model.safetensors" ] && ok "the part is a model" || fail "the part is a model" "no"
+cp "$work/early/log.jsonl" "$work/out"
+json "the part's lines" 'map(.type) | join(" ")' "start step step epoch"
+train "do the rest" 0 early $full --epochs 2 --resume
+same "the rest leads where the whole went" "$(weights "$work/early/model.safetensors")" \
+    "$(weights "$work/run/model.safetensors")"
+
+# ---- the built-in model, further ----
+
+expect "mini goes on" 0 "$CLAVERDB" train --init mini --data "$set/labels.csv" --epochs 1 --batch 4 \
+    --warmup 0 -o "$work/further"
+expect "further is a model" 0 "$CLAVERDB" model info "$work/further/model.safetensors"
+out_has "further has mini's vocabulary" '^vocabulary +1024 tokens.*at hand'
+out_has "further says where it began" '"started_from":"claver-mini"'
+
 # ---- its card ----
 
 # Text for people, which goes with the weights and changes nothing.
