@@ -123,6 +123,7 @@ help:
 	@echo '  format        clang-format everything; format-check only looks'
 	@echo '  lint          clang-tidy and cppcheck'
 	@echo '  stage         the film-maker of training data, build/…/tests/stage/stage'
+	@echo '  mini          trains the built-in model again, into build/mini (hours)'
 	@echo '  bench         every benchmark, JSON lines on stdout'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
 	@echo '  coverage      line and branch coverage of the suite'
