@@ -155,6 +155,7 @@ help:
 	@echo '  format        clang-format everything; format-check only looks'
 	@echo '  lint          clang-tidy and cppcheck'
 	@echo '  stage         the film-maker of training data, build/…/tests/stage/stage'
+	@echo '  mini          trains the built-in model again, into build/mini (hours)'
 	@echo '  bench         every benchmark, JSON lines on stdout'
 	@echo '  test-cuda     the op and model tests on a CUDA device, which must be there'
 	@echo '  bench-cuda    the benchmarks of ops, encoder and training step on it'

@@ -14,6 +14,7 @@ struct kept {
 
 struct clv_frame_cache {
     struct kept *clips;
+    int clip_count;
     size_t limit_bytes, used_bytes;
     /* The clip being added. */
     int adding; /* -1: none */
@@ -31,8 +32,7 @@ int clv_frame_cache_create(struct clv_frame_cache **out, int clip_count, size_t 
         free(cache);
         return clv_fail_memory("a cache of frames");
     }
-    /* Freeing needs to know where the clips end. */
-    cache->clips[clip_count].total = -1;
+    cache->clip_count = clip_count;
     cache->limit_bytes = limit_bytes;
     cache->adding = -1;
     *out = cache;
@@ -43,8 +43,8 @@ void clv_frame_cache_free(struct clv_frame_cache *cache)
 {
     if (!cache)
         return;
-    for (struct kept *clip = cache->clips; clip->total >= 0; clip++)
-        free(clip->pixels);
+    for (int i = 0; i < cache->clip_count; i++)
+        free(cache->clips[i].pixels);
     free(cache->clips);
     free(cache);
 }

@@ -9,7 +9,7 @@
 #   time    a temporal branch on frozen spatial blocks: what comes first
 #   whole   everything together: what frames that were never asked about it do not show yet
 #   harder  the same with the actions that were least told from their reverse seen twice as often
-# The last one's best.safetensors, with its card, is core/model/claver-mini.safetensors. A run that
+# The last one's model.safetensors, with its card, is core/model/claver-mini.safetensors. A run that
 # is done is not done again; one that was stopped goes on. The same weights come out bit for bit
 # where OpenBLAS multiplies with the same kernels (OPENBLAS_CORETYPE).
 set -eu
@@ -68,4 +68,4 @@ awk -F, -v hard="^($hard)\$" '{print} $2 ~ hard {again = again $0 "\n"} END {pri
     "$directory/train/labels.csv" >"$directory/train/harder.csv"
 train harder harder.csv --init "$directory/whole/best.safetensors" --temporal-factor 3 --batch 32 \
     --lr 3e-4 --warmup 0.1 --epochs 9 --caption-share 0.35
-echo "$directory/harder/best.safetensors"
+echo "$directory/harder/model.safetensors"
