@@ -17,14 +17,13 @@
 
 /* ---- the library ----------------------------------------------------------------------------- */
 
-#define FUNCTIONS(X)                                                                    \
-    X(Create)                                                                           \
-    X(Destroy)                                                                          \
-    X(GetVersion)                                                                       \
-    X(GetStatusString) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate)          \
-        X(MatmulDescDestroy) X(MatmulDescSetAttribute) X(MatrixLayoutCreate)            \
-            X(MatrixLayoutDestroy) X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) \
-                X(MatmulPreferenceSetAttribute)
+// clang-format off
+#define FUNCTIONS(X) \
+    X(Create) X(Destroy) X(GetVersion) X(GetStatusString) X(Matmul) \
+    X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy) \
+    X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy) \
+    X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute)
+// clang-format on
 
 struct library {
 #define DECLARE(name) decltype(&cublasLt##name) name;
