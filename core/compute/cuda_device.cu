@@ -164,8 +164,9 @@ static void name_device(struct clv_device *device, const char *name)
              cuda->major, cuda->minor, precisions[cuda->precision]);
 }
 
-static int open_state(struct clv_cuda *cuda, struct cudaDeviceProp *facts)
+static int open_state(struct clv_device *device, struct cudaDeviceProp *facts)
 {
+    struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     cudaError_t error = cudaSetDevice(cuda->index);
     if (error == cudaSuccess)
         error = cudaGetDeviceProperties(facts, cuda->index);
@@ -179,8 +180,8 @@ static int open_state(struct clv_cuda *cuda, struct cudaDeviceProp *facts)
     cuda->minor = facts->minor;
     cuda->sm_count = facts->multiProcessorCount;
     cuda->shared_bytes_max = facts->sharedMemPerBlockOptin;
-    int status = clv_cuda_memory_open(cuda);
-    return status == CLV_OK ? clv_cuda_products_open(cuda) : status;
+    int status = clv_cuda_memory_open(device);
+    return status == CLV_OK ? clv_cuda_products_open(device) : status;
 }
 
 extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_options *options)
@@ -195,7 +196,7 @@ extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_
     cuda->precision = options->precision;
     device->state = cuda;
     struct cudaDeviceProp facts;
-    status = open_state(cuda, &facts);
+    status = open_state(device, &facts);
     if (status != CLV_OK) {
         clv_cuda_close(device);
         return status;

@@ -63,8 +63,9 @@ static cudaError_t slot_open(struct slot *slot)
     return error;
 }
 
-int clv_cuda_memory_open(struct clv_cuda *cuda)
+int clv_cuda_memory_open(struct clv_device *device)
 {
+    struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     struct clv_cuda_memory *memory = (struct clv_cuda_memory *)calloc(1, sizeof *memory);
     if (!memory)
         return clv_fail_memory("the CUDA backend");
@@ -76,8 +77,10 @@ int clv_cuda_memory_open(struct clv_cuda *cuda)
         error = slot_open(&memory->slots[i]);
     if (error == cudaSuccess)
         error = cudaMallocHost((void **)&memory->back, SLOT_BYTES);
-    if (error == cudaSuccess)
+    if (error == cudaSuccess) {
+        clv_device_hold(device, 2 * HALF_BYTES + SLOT_COUNT * SLOT_BYTES);
         return CLV_OK;
+    }
     (void)cudaGetLastError();
     return clv_fail(error == cudaErrorMemoryAllocation ? CLV_ENOMEM : CLV_EDEVICE,
                     "cuda: staging memory: %s", cudaGetErrorString(error));
@@ -128,6 +131,7 @@ void *clv_cuda_scratch(struct clv_device *device, size_t size_bytes)
     if (!clv_cuda_ok(device, cudaStreamSynchronize(cuda->work), "running the work"))
         return NULL;
     (void)cudaFree(cuda->scratch);
+    clv_device_drop(device, cuda->scratch_bytes);
     cuda->scratch = NULL;
     cuda->scratch_bytes = 0;
     if (!clv_cuda_ok(device, cudaMalloc(&cuda->scratch, wanted), "scratch memory")) {
@@ -135,6 +139,7 @@ void *clv_cuda_scratch(struct clv_device *device, size_t size_bytes)
         return NULL;
     }
     cuda->scratch_bytes = wanted;
+    clv_device_hold(device, wanted);
     return cuda->scratch;
 }
 
@@ -177,6 +182,7 @@ static bool ring_grow(struct clv_device *device, size_t size_bytes)
     memory->retired_pinned[memory->retired_count] = memory->ring.pinned;
     memory->retired_device[memory->retired_count++] = memory->ring.device;
     memory->ring = larger;
+    clv_device_hold(device, 2 * half_bytes);
     return true;
 }
 

@@ -101,8 +101,9 @@ static bool products_ok(struct clv_device *device, cublasStatus_t status, const 
     return false;
 }
 
-int clv_cuda_products_open(struct clv_cuda *cuda)
+int clv_cuda_products_open(struct clv_device *device)
 {
+    struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     if (blas()->error[0])
         return clv_fail(CLV_EDEVICE, "cuda: cuBLASLt does not load: %s", blas()->error);
     struct clv_cuda_products *products = (struct clv_cuda_products *)calloc(1, sizeof *products);
@@ -118,6 +119,7 @@ int clv_cuda_products_open(struct clv_cuda *cuda)
         return clv_fail(CLV_ENOMEM, "cuda: the workspace of products: %s",
                         cudaGetErrorString(error));
     }
+    clv_device_hold(device, WORKSPACE_BYTES);
     return CLV_OK;
 }
 

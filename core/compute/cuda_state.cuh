@@ -106,11 +106,11 @@ void clv_cuda_add_parts(struct clv_device *device, float *out, const float *part
                         int cols, ptrdiff_t stride);
 
 /* cuda_memory.cu: life of the staging memory, and the table's copies. */
-int clv_cuda_memory_open(struct clv_cuda *cuda);
+int clv_cuda_memory_open(struct clv_device *device);
 void clv_cuda_memory_close(struct clv_cuda *cuda);
 
 /* cuda_products.cu: life of the products' handle, workspace and plans. */
-int clv_cuda_products_open(struct clv_cuda *cuda);
+int clv_cuda_products_open(struct clv_device *device);
 void clv_cuda_products_close(struct clv_cuda *cuda);
 
 /* cuda_linear.cu: `touched` is called where the optimiser or a write has changed memory: bfloat16

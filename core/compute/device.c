@@ -196,6 +196,24 @@ int clv_device_sync(struct clv_device *device)
     return clv_fail(status, "%s", device->failed_message);
 }
 
+void clv_device_hold(struct clv_device *device, size_t size_bytes)
+{
+    device->held_bytes += size_bytes;
+    if (device->held_bytes > device->peak_bytes)
+        device->peak_bytes = device->held_bytes;
+}
+
+void clv_device_drop(struct clv_device *device, size_t size_bytes)
+{
+    assert(device->held_bytes >= size_bytes);
+    device->held_bytes -= size_bytes;
+}
+
+size_t clv_device_memory_peak(const struct clv_device *device)
+{
+    return device->peak_bytes;
+}
+
 int clv_buffer_create(struct clv_buffer **out, struct clv_device *device, size_t size_bytes)
 {
     *out = NULL;
@@ -209,6 +227,7 @@ int clv_buffer_create(struct clv_buffer **out, struct clv_device *device, size_t
         free(buffer);
         return CLV_ENOMEM;
     }
+    clv_device_hold(device, size_bytes);
     *out = buffer;
     return 0;
 }
@@ -218,6 +237,7 @@ void clv_buffer_free(struct clv_buffer *buffer)
     if (!buffer)
         return;
     buffer->device->ops->release(buffer->device, buffer->base);
+    clv_device_drop(buffer->device, buffer->size_bytes);
     free(buffer);
 }
 

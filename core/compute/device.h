@@ -59,6 +59,11 @@ void clv_buffer_free(struct clv_buffer *buffer);
 void *clv_buffer_data(const struct clv_buffer *buffer);
 size_t clv_buffer_size(const struct clv_buffer *buffer);
 
+/* The most bytes of its memory the device has held at one time since it was opened: buffers, and on
+ * CUDA the scratch, staging and workspace of its ops. What the driver and libraries hold for
+ * themselves is not in it. */
+size_t clv_device_memory_peak(const struct clv_device *device);
+
 /* Copies between host memory and any address inside a device buffer, in order with the ops. A
  * failure is kept on the device; clv_device_read() has finished when it returns. */
 void clv_device_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);

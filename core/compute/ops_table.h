@@ -104,10 +104,15 @@ struct clv_device {
     const struct clv_ops *ops;
     enum clv_device_kind kind;
     enum clv_precision precision;
-    void *state; /* the backend's own */
+    void *state;                   /* the backend's own */
+    size_t held_bytes, peak_bytes; /* clv_device_hold() */
     char name[CLV_DEVICE_NAME_SIZE];
     int failed_status; /* the first failure since the last sync, and its sentence */
     char failed_message[CLV_DEVICE_MESSAGE_SIZE];
 };
+
+/* Counts memory that the backend takes and returns beside buffers, which count themselves. */
+void clv_device_hold(struct clv_device *device, size_t size_bytes);
+void clv_device_drop(struct clv_device *device, size_t size_bytes);
 
 #endif

@@ -122,6 +122,36 @@ static void buffers_are_zero_and_aligned(void)
     clv_device_close(device);
 }
 
+/* Of one opened with `kind`: memory that the backend takes for itself comes on top. */
+static void peak_is_the_most_held(enum clv_device_kind kind)
+{
+    struct clv_device *device = NULL;
+    struct clv_buffer *first = NULL, *second = NULL;
+    REQUIRE_OK(clv_device_open(&device, &(struct clv_device_options){.kind = kind}));
+    const size_t own = clv_device_memory_peak(device);
+    CHECK(kind == CLV_DEVICE_CPU ? own == 0 : own > 0);
+    REQUIRE_OK(clv_buffer_create(&first, device, 1000));
+    REQUIRE_OK(clv_buffer_create(&second, device, 500));
+    CHECK_INT(clv_device_memory_peak(device), own + 1500);
+    clv_buffer_free(first);
+    REQUIRE_OK(clv_buffer_create(&first, device, 700));
+    CHECK_INT(clv_device_memory_peak(device), own + 1500);
+    clv_buffer_free(first);
+    REQUIRE_OK(clv_buffer_create(&first, device, 1001));
+    CHECK_INT(clv_device_memory_peak(device), own + 1501);
+    clv_buffer_free(first);
+    clv_buffer_free(second);
+    CHECK_INT(clv_device_memory_peak(device), own + 1501);
+    clv_device_close(device);
+}
+
+static void memory_has_a_high_water_mark(void)
+{
+    peak_is_the_most_held(CLV_DEVICE_CPU);
+    if (t_cuda())
+        peak_is_the_most_held(CLV_DEVICE_CUDA);
+}
+
 static void copies_go_and_come(void)
 {
     struct clv_device *device = NULL;
@@ -197,6 +227,7 @@ int main(void)
     T_RUN(chooses_the_best);
     T_RUN(table_is_full);
     T_RUN(buffers_are_zero_and_aligned);
+    T_RUN(memory_has_a_high_water_mark);
     T_RUN(copies_go_and_come);
     T_RUN(first_failure_sticks_until_sync);
     T_RUN(devices_live_side_by_side);
