@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/model/compare.h"
 #include "core/model/weights.h"
+#include "tests/devices.h"
 #include "tests/model/random_model.h"
 #include "tests/t.h"
 
@@ -480,27 +481,30 @@ static void compare_refuses_nonsense(void)
     clv_model_release(&model);
 }
 
-int main(void)
+static void run_all(void)
 {
-    directory = t_directory();
-    if (clv_device_open(&device, NULL) != CLV_OK) {
-        printf("FAIL device: %s\n", clv_error_message());
-        return 1;
-    }
+    static bool are_files_done; /* which are the same whatever the device */
+    T_RUN(texts_become_unit_features);
+    T_RUN(golden_models_compute_what_they_must);
+    T_RUN(compare_finds_what_differs);
+    T_RUN(compare_accepts_what_is_right);
+    if (are_files_done)
+        return;
+    are_files_done = true;
     T_RUN(opens_without_a_vocabulary);
     T_RUN(finds_the_vocabulary_beside_it);
     T_RUN(a_wrong_vocabulary_is_refused);
     T_RUN(frames_are_free_without_a_temporal_branch);
     T_RUN(broken_files_are_refused);
     T_RUN(extra_tensors_are_ignored_and_said);
-    T_RUN(texts_become_unit_features);
     T_RUN(the_built_in_model_is_its_file);
     T_RUN(the_built_in_model_takes_options);
     T_RUN(digests_are_remembered);
-    T_RUN(golden_models_compute_what_they_must);
-    T_RUN(compare_finds_what_differs);
-    T_RUN(compare_accepts_what_is_right);
     T_RUN(compare_refuses_nonsense);
-    clv_device_close(device);
-    return t_end();
+}
+
+int main(void)
+{
+    directory = t_directory();
+    return t_each_device(&device, NULL, run_all);
 }
