@@ -101,7 +101,7 @@ FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) \
 PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
           core/image.h core/bytes.h core/unicode.h core/json.h core/csv.h core/file.h core/digest.h \
           core/fetch.h core/signature.h core/archive.h \
-          core/compute/device.h core/compute/ops.h core/compute/gradients.h core/model/config.h \
+          core/compute/device.h core/compute/ops.h core/compute/gradients.h core/compute/group.h core/model/config.h \
           core/model/weights.h core/model/checkpoint.h \
           core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \

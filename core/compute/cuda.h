@@ -23,6 +23,12 @@ bool clv_cuda_serves(int index);
 /* One line: "NVIDIA H100 80GB HBM3, compute capability 9.0, 79.1 GiB". */
 int clv_cuda_describe(int index, char *out, size_t size);
 
+/* cuda_group.cu: clv_device_link(), clv_device_link_sum() and clv_device_unlink(). */
+int clv_cuda_link(struct clv_device_link **out, char *name, size_t name_size,
+                  struct clv_device *const *devices, int count);
+void clv_cuda_link_sum(struct clv_device_link *link, float *const *data, size_t count);
+void clv_cuda_unlink(struct clv_device_link *link);
+
 /* The table, complete whether or not there is a device. */
 const struct clv_ops *clv_cuda_ops(void);
 

@@ -45,6 +45,23 @@ static int cuda_describe(int index, char *out, size_t size_bytes)
 {
     return clv_cuda_describe(index, out, size_bytes);
 }
+
+int clv_device_link(struct clv_device_link **out, char *name, size_t name_size,
+                    struct clv_device *const *devices, int count)
+{
+    return clv_cuda_link(out, name, name_size, devices, count);
+}
+
+void clv_device_link_sum(struct clv_device_link *link, float *const *data, size_t count)
+{
+    clv_cuda_link_sum(link, data, count);
+}
+
+void clv_device_unlink(struct clv_device_link *link)
+{
+    if (link)
+        clv_cuda_unlink(link);
+}
 #else
 static const bool is_cuda_built = false;
 
@@ -70,6 +87,23 @@ static int cuda_describe(int index, char *out, size_t size_bytes)
 {
     (void)index, (void)out, (void)size_bytes;
     return clv_fail(CLV_EDEVICE, "this build has no CUDA support");
+}
+
+int clv_device_link(struct clv_device_link **out, char *name, size_t name_size,
+                    struct clv_device *const *devices, int count)
+{
+    (void)out, (void)name, (void)name_size, (void)devices, (void)count;
+    return clv_fail(CLV_EDEVICE, "this build has no CUDA support");
+}
+
+void clv_device_link_sum(struct clv_device_link *link, float *const *data, size_t count)
+{
+    (void)link, (void)data, (void)count;
+}
+
+void clv_device_unlink(struct clv_device_link *link)
+{
+    (void)link;
 }
 #endif
 

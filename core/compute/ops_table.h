@@ -97,6 +97,15 @@ struct clv_ops {
                   struct clv_tensor v, struct clv_tensor grad, const struct clv_adamw *options);
 };
 
+/* Sums between CUDA devices by the backend's own means (device.c, for group.c). */
+struct clv_device_link;
+/* `name` becomes what it goes by. CLV_EDEVICE, saying why, where the devices cannot be linked. */
+int clv_device_link(struct clv_device_link **out, char *name, size_t name_size,
+                    struct clv_device *const *devices, int count);
+/* As clv_group_all_reduce(). */
+void clv_device_link_sum(struct clv_device_link *link, float *const *data, size_t count);
+void clv_device_unlink(struct clv_device_link *link); /* or NULL */
+
 #define CLV_DEVICE_NAME_SIZE 160
 #define CLV_DEVICE_MESSAGE_SIZE 512
 
