@@ -106,7 +106,7 @@ PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core
           core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \
           core/model/random.h core/model/clips.h core/model/augment.h core/model/mix.h \
-          core/model/validate.h core/model/learner.h core/model/trainer.h \
+          core/model/validate.h core/model/learner.h core/model/learners.h core/model/trainer.h \
           core/model/vocabulary_train.h \
           core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
           indexer/scan.h indexer/ingest.h indexer/classes.h indexer/labels.h indexer/captions.h \

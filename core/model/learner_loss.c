@@ -2,25 +2,17 @@
  *
  * Texts are encoded first and their gradient is gathered over all clips, so that each tower runs
  * back once. Where clips come in several passes, classes let each pass go back at once; captions
- * need every clip's vector first, and run the passes forward a second time. */
+ * need every clip's vector first, and run the passes forward a second time.
+ *
+ * The members of a batch that is shared out (learner_state.h) each do this for their own texts and
+ * clips. A member's part of a table that all need is the rest of the table left zero, so that one
+ * sum over the members is the whole of it, to the bit. */
 #include "core/compute/gradients.h"
 #include "core/error.h"
 #include "core/model/learner_state.h"
 
 #include <math.h>
 #include <string.h>
-
-/* One call. */
-struct work {
-    struct clv_learner *learner;
-    const struct clv_learner_batch *batch;
-    bool is_backward;
-    float scale;              /* exp(logit_scale) */
-    float weight;             /* of the gradients */
-    struct clv_tensor units;  /* [texts, E] of unit length */
-    struct clv_tensor dunits; /* its gradient; absent where not wanted */
-    float *dlogit_scale;      /* NULL where not wanted */
-};
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
@@ -42,7 +34,8 @@ static int check_texts(const struct clv_learner *learner, const struct clv_learn
     return clv_pass_check_texts(&learner->config, &texts);
 }
 
-static int check_batch(const struct clv_learner *learner, const struct clv_learner_batch *batch)
+int clv_learner_check_batch(const struct clv_learner *learner,
+                            const struct clv_learner_batch *batch)
 {
     const int prompts = batch->prompt_count ? batch->prompt_count : 1;
     if (batch->clip_count < 1 || batch->clip_count > learner->options.clip_max)
@@ -65,12 +58,12 @@ static int check_batch(const struct clv_learner *learner, const struct clv_learn
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 /* The texts from `first` on that one pass takes. */
-static struct clv_pass_texts next_texts(const struct work *work, int first)
+static struct clv_pass_texts next_texts(const struct clv_learner_work *work, int first)
 {
     const struct clv_learner_batch *batch = work->batch;
     const int32_t *starts = batch->starts;
     struct clv_pass_texts texts = {batch->ids, starts + first, 1};
-    while (first + texts.count < batch->text_count &&
+    while (first + texts.count < work->text_end &&
            starts[first + texts.count + 1] - starts[first] <= work->learner->options.text_batch_max)
         texts.count++;
     return texts;
@@ -81,13 +74,18 @@ static const struct clv_tower_tape *text_tape(const struct clv_learner *learner)
     return learner->trains_text ? &learner->text_tape : NULL;
 }
 
-static struct clv_tensor text_room(const struct work *work, enum clv_learner_room room)
+static struct clv_tensor text_room(const struct clv_learner_work *work, enum clv_learner_room room)
 {
     return clv_tensor(work->learner->room[room], work->batch->text_count,
                       work->learner->config.embed_dim);
 }
 
-static void forward_texts(const struct work *work)
+static struct clv_tensor own_texts(const struct clv_learner_work *work, struct clv_tensor texts)
+{
+    return clv_tensor_rows(texts, work->text_first, work->text_end - work->text_first);
+}
+
+static void forward_texts(const struct clv_learner_work *work)
 {
     const struct clv_learner *learner = work->learner;
     const struct clv_learner_batch *batch = work->batch;
@@ -96,26 +94,33 @@ static void forward_texts(const struct work *work)
         clv_device_write(learner->device, features.data, batch->text_features,
                          (size_t)features.rows * (size_t)features.cols * sizeof(float));
     } else {
-        for (int at = 0; at < batch->text_count;) {
+        for (int at = work->text_first; at < work->text_end;) {
             const struct clv_pass_texts texts = next_texts(work, at);
             clv_pass_texts(&learner->pass, text_tape(learner),
                            clv_tensor_rows(features, at, texts.count), &texts);
             at += texts.count;
         }
     }
-    clv_unit_rows(learner->device, work->units, features);
+    if (work->text_end - work->text_first < work->batch->text_count)
+        clv_zero(learner->device, work->units);
+    if (work->text_end > work->text_first)
+        clv_unit_rows(learner->device, own_texts(work, work->units), own_texts(work, features));
 }
 
 /* From the gradient of the units to that of the text branch's parameters. */
-static void backward_texts(const struct work *work)
+static void backward_texts(const struct clv_learner_work *work)
 {
     const struct clv_learner *learner = work->learner;
     const struct clv_tensor features = text_room(work, CLV_ROOM_TEXT_FEATURES);
     const struct clv_tensor d = text_room(work, CLV_ROOM_DTEXT_FEATURES);
-    clv_unit_rows_backward(learner->device, d, work->dunits, features);
-    for (int at = 0; at < work->batch->text_count;) {
+    const int count = work->text_end - work->text_first;
+    if (count == 0)
+        return;
+    clv_unit_rows_backward(learner->device, own_texts(work, d), own_texts(work, work->dunits),
+                           own_texts(work, features));
+    for (int at = work->text_first; at < work->text_end;) {
         const struct clv_pass_texts texts = next_texts(work, at);
-        if (texts.count < work->batch->text_count) /* another pass may have used the tape since */
+        if (texts.count < count) /* another pass may have used the tape since */
             clv_pass_texts(&learner->pass, text_tape(learner),
                            clv_tensor_rows(features, at, texts.count), &texts);
         clv_pass_texts_backward(&learner->pass, text_tape(learner),
@@ -136,7 +141,7 @@ static double uniform(uint64_t z)
 
 /* Draws what clips first.. keep of each block's two branches (stochastic depth by sample: Huang et
  * al., 2016), as a function of the seed and the clip's place only. */
-static void draw_drops(const struct work *work, int first, int count)
+static void draw_drops(const struct clv_learner_work *work, int first, int count)
 {
     struct clv_learner *learner = work->learner;
     const int vision = learner->config.vision.layer_count;
@@ -157,8 +162,8 @@ static void draw_drops(const struct work *work, int first, int count)
     }
 }
 
-static struct clv_tensor vector_rows(const struct work *work, enum clv_learner_room room, int first,
-                                     int count)
+static struct clv_tensor vector_rows(const struct clv_learner_work *work,
+                                     enum clv_learner_room room, int first, int count)
 {
     const int embed = work->learner->config.embed_dim;
     return clv_tensor(work->learner->room[room] + (size_t)first * (size_t)embed, count, embed);
@@ -193,7 +198,7 @@ static struct clv_tensor feature_rows(const struct clv_learner *learner, enum cl
 }
 
 /* One pass: the vectors of clips first.. */
-static void forward_clips(const struct work *work, int first, int count)
+static void forward_clips(const struct clv_learner_work *work, int first, int count)
 {
     struct clv_learner *learner = work->learner;
     struct clv_device *device = learner->device;
@@ -218,7 +223,7 @@ static void forward_clips(const struct work *work, int first, int count)
 }
 
 /* After forward_clips() of the same: from the gradient of the vectors back. */
-static void backward_clips(const struct work *work, int first, int count)
+static void backward_clips(const struct clv_learner_work *work, int first, int count)
 {
     const struct clv_learner *learner = work->learner;
     const struct clv_model_config *config = &learner->config;
@@ -240,7 +245,7 @@ static void backward_clips(const struct work *work, int first, int count)
 /* ---- losses ---------------------------------------------------------------------------------- */
 
 /* Logits of `rows` vectors against `cols` others, and their loss; z [rows, cols] stays. */
-static struct clv_tensor compare(const struct work *work, struct clv_tensor rows,
+static struct clv_tensor compare(const struct clv_learner_work *work, struct clv_tensor rows,
                                  struct clv_tensor cols, const float *labels, int prompt_count,
                                  float share)
 {
@@ -260,7 +265,7 @@ static struct clv_tensor compare(const struct work *work, struct clv_tensor rows
     return dz;
 }
 
-static void read_logits(const struct work *work, int first, int count)
+static void read_logits(const struct clv_learner_work *work, int first, int count)
 {
     const size_t cols = (size_t)work->batch->text_count;
     if (work->batch->logits_out)
@@ -268,15 +273,15 @@ static void read_logits(const struct work *work, int first, int count)
                         work->learner->room[CLV_ROOM_LOGITS], (size_t)count * cols * sizeof(float));
 }
 
-static void run_classes(const struct work *work)
+static void run_classes(const struct clv_learner_work *work)
 {
     const struct clv_learner *learner = work->learner;
     const struct clv_learner_batch *batch = work->batch;
     const int prompts = batch->prompt_count ? batch->prompt_count : 1;
     const size_t classes = (size_t)(batch->text_count / prompts);
     const int most = learner->options.clip_batch_max;
-    for (int at = 0; at < batch->clip_count; at += most) {
-        const int count = batch->clip_count - at < most ? batch->clip_count - at : most;
+    for (int at = work->clip_first; at < work->clip_end; at += most) {
+        const int count = work->clip_end - at < most ? work->clip_end - at : most;
         const struct clv_tensor vectors = vector_rows(work, CLV_ROOM_VECTORS, at, count);
         forward_clips(work, at, count);
         const struct clv_tensor dz =
@@ -294,7 +299,7 @@ static void run_classes(const struct work *work)
 }
 
 /* Labels of captions against clips, or transposed, in the host scratch. */
-static const float *caption_labels(const struct work *work, bool is_transposed)
+static const float *caption_labels(const struct clv_learner_work *work, bool is_transposed)
 {
     const struct clv_learner_batch *batch = work->batch;
     const size_t n = (size_t)batch->clip_count;
@@ -308,7 +313,7 @@ static const float *caption_labels(const struct work *work, bool is_transposed)
 }
 
 /* Both directions of the contrast, and the gradients of the vectors of either side. */
-static void contrast(const struct work *work)
+static void contrast(const struct clv_learner_work *work)
 {
     const struct clv_learner *learner = work->learner;
     struct clv_device *device = learner->device;
@@ -321,7 +326,7 @@ static void contrast(const struct work *work)
         const struct clv_tensor dz =
             compare(work, by_clip ? work->units : vectors, by_clip ? vectors : work->units,
                     caption_labels(work, by_clip), 1, 0.5f);
-        if (!by_clip)
+        if (!by_clip && work->member == 0)
             read_logits(work, 0, n);
         if (wants_vectors)
             clv_matmul(device, dvectors, dz, by_clip, work->units, false, work->scale,
@@ -331,58 +336,129 @@ static void contrast(const struct work *work)
     }
 }
 
-static void run_captions(const struct work *work)
+/* The vectors of own clips, among all. */
+static void run_captions(const struct clv_learner_work *work)
 {
     const struct clv_learner *learner = work->learner;
-    const int n = work->batch->clip_count, most = learner->options.clip_batch_max;
-    for (int at = 0; at < n; at += most)
-        forward_clips(work, at, n - at < most ? n - at : most);
-    contrast(work);
-    for (int at = 0; work->is_backward && learner->trains_windows && at < n; at += most) {
-        const int count = n - at < most ? n - at : most;
-        if (count < n) /* another pass has used the tape since */
+    const int most = learner->options.clip_batch_max, end = work->clip_end;
+    if (end - work->clip_first < work->batch->clip_count)
+        clv_zero(learner->device, vector_rows(work, CLV_ROOM_VECTORS, 0, work->batch->clip_count));
+    for (int at = work->clip_first; at < end; at += most)
+        forward_clips(work, at, end - at < most ? end - at : most);
+}
+
+/* From the gradient of all vectors to own clips. */
+static void backward_captions(const struct clv_learner_work *work)
+{
+    const struct clv_learner *learner = work->learner;
+    const int most = learner->options.clip_batch_max, end = work->clip_end;
+    for (int at = work->clip_first; at < end; at += most) {
+        const int count = end - at < most ? end - at : most;
+        if (count < end - work->clip_first) /* another pass has used the tape since */
             forward_clips(work, at, count);
         backward_clips(work, at, count);
     }
 }
 
-/* ---- the calls ------------------------------------------------------------------------------- */
+/* ---- the way --------------------------------------------------------------------------------- */
 
-static int run(struct clv_learner *learner, double *loss_out, const struct clv_learner_batch *batch,
-               bool is_backward)
+/* Where the part of member `index` of `count` begins in `total`. */
+static int part_start(int total, int index, int count)
 {
-    struct work work = {.learner = learner,
-                        .batch = batch,
-                        .is_backward = is_backward,
-                        .weight = is_backward && batch->weight != 0 ? batch->weight : 1};
+    return (int)((int64_t)total * index / count);
+}
+
+/* Features that are given are given to all. */
+static void share_out(struct clv_learner_work *work)
+{
+    const struct clv_learner_batch *batch = work->batch;
+    const int index = work->member, count = work->member_count;
+    const bool is_given = batch->text_features != NULL;
+    work->clip_first = part_start(batch->clip_count, index, count);
+    work->clip_end = part_start(batch->clip_count, index + 1, count);
+    work->text_first = is_given ? 0 : part_start(batch->text_count, index, count);
+    work->text_end = is_given ? batch->text_count : part_start(batch->text_count, index + 1, count);
+}
+
+void clv_learner_begin(struct clv_learner_work *work)
+{
+    struct clv_learner *learner = work->learner;
     struct clv_device *device = learner->device;
-    double loss = 0;
+    const double loss = 0;
     float logit_scale;
-    int status = check_batch(learner, batch);
-    if (status != CLV_OK)
-        return status;
+    share_out(work);
+    work->weight = work->is_backward && work->batch->weight != 0 ? work->batch->weight : 1;
     clv_device_write(device, clv_learner_sum(learner, CLV_SUM_LOSS), &loss, sizeof loss);
     clv_device_read(device, &logit_scale,
                     clv_network_single(&learner->network, CLV_PARAM_LOGIT_SCALE),
                     sizeof logit_scale);
-    work.scale = expf(logit_scale);
-    work.units = text_room(&work, CLV_ROOM_TEXT_UNITS);
-    if (is_backward && learner->trains_text) {
-        work.dunits = text_room(&work, CLV_ROOM_DTEXT_UNITS);
-        work.dlogit_scale = clv_network_single_gradient(&learner->network, CLV_PARAM_LOGIT_SCALE);
-        clv_zero(device, work.dunits);
+    work->scale = expf(logit_scale);
+    work->units = text_room(work, CLV_ROOM_TEXT_UNITS);
+    work->dunits = CLV_NO_TENSOR;
+    work->dlogit_scale = NULL;
+    if (work->is_backward && learner->trains_text) {
+        work->dunits = text_room(work, CLV_ROOM_DTEXT_UNITS);
+        /* Every member computes the whole contrast of captions; the scale's part counts once. */
+        if (work->batch->loss == CLV_LOSS_CLASSES || work->member == 0)
+            work->dlogit_scale =
+                clv_network_single_gradient(&learner->network, CLV_PARAM_LOGIT_SCALE);
+        clv_zero(device, work->dunits);
     }
-    forward_texts(&work);
-    if (batch->loss == CLV_LOSS_CAPTIONS)
-        run_captions(&work);
+    forward_texts(work);
+}
+
+struct clv_tensor clv_learner_shared_texts(const struct clv_learner_work *work)
+{
+    return work->batch->text_features ? CLV_NO_TENSOR : work->units;
+}
+
+void clv_learner_middle(struct clv_learner_work *work)
+{
+    if (work->batch->loss == CLV_LOSS_CAPTIONS)
+        run_captions(work);
     else
-        run_classes(&work);
-    if (work.dunits.data)
-        backward_texts(&work);
-    clv_device_read(device, &loss, clv_learner_sum(learner, CLV_SUM_LOSS), sizeof loss);
+        run_classes(work);
+}
+
+struct clv_tensor clv_learner_shared_clips(const struct clv_learner_work *work)
+{
+    return work->batch->loss == CLV_LOSS_CLASSES
+               ? work->dunits
+               : vector_rows(work, CLV_ROOM_VECTORS, 0, work->batch->clip_count);
+}
+
+int clv_learner_finish(struct clv_learner_work *work)
+{
+    const struct clv_learner *learner = work->learner;
+    if (work->batch->loss == CLV_LOSS_CAPTIONS) {
+        contrast(work);
+        if (work->is_backward && learner->trains_windows)
+            backward_captions(work);
+    }
+    if (work->dunits.data)
+        backward_texts(work);
+    clv_device_read(learner->device, &work->loss, clv_learner_sum(learner, CLV_SUM_LOSS),
+                    sizeof work->loss);
+    work->loss /= (double)work->weight;
+    return clv_device_sync(learner->device);
+}
+
+/* ---- alone ----------------------------------------------------------------------------------- */
+
+static int run(struct clv_learner *learner, double *loss_out, const struct clv_learner_batch *batch,
+               bool is_backward)
+{
+    struct clv_learner_work work = {
+        .learner = learner, .batch = batch, .is_backward = is_backward, .member_count = 1};
+    int status = clv_learner_check_batch(learner, batch);
+    if (status != CLV_OK)
+        return status;
+    clv_learner_begin(&work);
+    clv_learner_middle(&work);
+    status = clv_learner_finish(&work);
     if (loss_out)
-        *loss_out = loss / (double)work.weight;
-    return clv_device_sync(device);
+        *loss_out = work.loss;
+    return status;
 }
 
 int clv_learner_forward_backward(struct clv_learner *learner, double *loss_out,

@@ -59,6 +59,40 @@ struct clv_learner {
     int64_t step_count;
 };
 
+/* One batch on its way through one learner, alone or as one of several members that share the batch
+ * out: each has clips and texts of its own. Between the parts of the way, what every member needs
+ * of the others is summed over all of them (learners.c):
+ *
+ *     begin    own texts forward             then sum clv_learner_shared_texts()
+ *     middle   own clips forward; with classes also backward
+ *                                            then sum clv_learner_shared_clips()
+ *     finish   what is left to go backward; the loss
+ */
+struct clv_learner_work {
+    struct clv_learner *learner;
+    const struct clv_learner_batch *batch;
+    bool is_backward;
+    int member, member_count;
+    int clip_first, clip_end; /* the member's own */
+    int text_first, text_end;
+    float scale;              /* exp(logit_scale) */
+    float weight;             /* of the gradients */
+    struct clv_tensor units;  /* [texts, E] of unit length */
+    struct clv_tensor dunits; /* its gradient; absent where not wanted */
+    float *dlogit_scale;      /* NULL where not wanted */
+    double loss;              /* once finished: of own clips for classes, of all for captions */
+};
+
+/* learner_loss.c. Failures of begin and middle are kept on the device for finish to return. */
+int clv_learner_check_batch(const struct clv_learner *learner,
+                            const struct clv_learner_batch *batch);
+void clv_learner_begin(struct clv_learner_work *work);
+void clv_learner_middle(struct clv_learner_work *work);
+int clv_learner_finish(struct clv_learner_work *work);
+/* Absent where there is nothing to sum. */
+struct clv_tensor clv_learner_shared_texts(const struct clv_learner_work *work);
+struct clv_tensor clv_learner_shared_clips(const struct clv_learner_work *work);
+
 /* learner_memory.c: sizes the activations from one table and lays them out. */
 int clv_learner_create_memory(struct clv_learner *learner);
 void clv_learner_release_memory(struct clv_learner *learner);
