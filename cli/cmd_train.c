@@ -283,7 +283,7 @@ static int open_journal(struct clv_train_show *show, const struct clv_trainer *t
 
 /* ---- the run ---- */
 
-static int make_trainer(struct clv_trainer **out, struct clv_device *device,
+static int make_trainer(struct clv_trainer **out, const struct clv_cli_devices *devices,
                         const struct clv_train_model *model, const struct clv_train_data *data,
                         const struct clv_train_settings *settings)
 {
@@ -299,20 +299,21 @@ static int make_trainer(struct clv_trainer **out, struct clv_device *device,
     clv_train_fill_options(&options, settings);
     options.metadata = metadata;
     options.metadata_count = card == NULL ? 1 : 2;
+    options.more_devices = devices->items + 1;
+    options.more_device_count = devices->count - 1;
     struct clv_trainer_data sources = {
         .training = clv_labelled_clips(data->training),
         .validation = data->validation ? clv_labelled_clips(data->validation) : NULL,
         .prompts = (const char *const *)data->prompts,
         .prompt_count = data->prompt_count,
     };
-    status = clv_trainer_create(out, device, &model->start, &sources, &options);
+    status = clv_trainer_create(out, devices->items[0], &model->start, &sources, &options);
     free(card);
     return status;
 }
 
 /* `path` is the checkpoint's. */
-static int train(struct clv_train_show *show, struct clv_trainer *trainer,
-                 struct clv_device *device, const char *path)
+static int train(struct clv_train_show *show, struct clv_trainer *trainer, const char *path)
 {
     const struct clv_cli *cli = show->cli;
     int status = CLV_OK;
@@ -334,7 +335,7 @@ static int train(struct clv_train_show *show, struct clv_trainer *trainer,
         return status;
     status = show->status;
     if (status == CLV_OK)
-        status = clv_train_report(show, trainer, clv_device_name(device), is_canceled);
+        status = clv_train_report(show, trainer, is_canceled);
     if (status == CLV_OK)
         status = clv_train_summary(show, trainer, is_canceled);
     if (status == CLV_OK && is_canceled)
@@ -351,7 +352,7 @@ static int run(const struct clv_cli *cli)
     struct clv_train_data data = {0};
     struct clv_train_model model = {0};
     struct clv_train_show show = {.cli = cli, .settings = settings, .data = &data, .best = -1};
-    struct clv_device *device = NULL;
+    struct clv_cli_devices devices = {.count = 0};
     struct clv_trainer *trainer = NULL;
     char *path = NULL;
     int status = check_settings(settings);
@@ -364,17 +365,17 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_train_open_model(&model, cli);
     if (status == CLV_OK)
-        status = clv_cli_open_device(&device, cli);
+        status = clv_cli_open_devices(&devices, cli);
     if (status == CLV_OK)
-        status = make_trainer(&trainer, device, &model, &data, settings);
+        status = make_trainer(&trainer, &devices, &model, &data, settings);
     if (status == CLV_OK)
-        status = train(&show, trainer, device, path);
+        status = train(&show, trainer, path);
     int closed = clv_journal_close(show.journal);
     if (status >= 0 && closed != CLV_OK)
         status = closed;
     clv_train_release_show(&show);
     clv_trainer_free(trainer);
-    clv_device_close(device);
+    clv_cli_release_devices(&devices);
     clv_train_release_model(&model);
     clv_train_release_data(&data);
     free(path);
@@ -393,6 +394,8 @@ const struct clv_command clv_command_train = {
         "epoch that validated best), last.safetensors to go on from, log.jsonl and report.html. "
         "Ctrl-C finishes the step and saves; --resume goes on, and ends as if it had never been "
         "stopped, bit for bit.\n"
+        "With several devices (--device cuda:0,1 or cuda:all) each batch is shared out among them; "
+        "the result is the same up to rounding, and --resume may name others.\n"
         "Clips that cannot be read are left out, counted and named; the exit status is 3 then.",
     .example = "claverdb train --data train/labels.csv --classes classes.csv \\\n"
                "    --prompts synonyms.csv --init clip-vit-b32 --hold-out 0.1 -o run\n"

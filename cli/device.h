@@ -1,4 +1,4 @@
-/* The device that --device and --precision name. */
+/* The devices that --device and --precision name. */
 #ifndef CLV_CLI_DEVICE_H
 #define CLV_CLI_DEVICE_H
 
@@ -6,10 +6,22 @@
 
 #include <stdbool.h>
 
+#define CLV_CLI_DEVICE_MAX 64
+
 struct clv_cli;
 
-/* Opens it, with --threads. CLV_EINVAL where --device is none of auto, cpu, cuda and cuda:N. */
+/* Opens the one device that is named, with --threads. CLV_EINVAL where --device is none of auto,
+ * cpu, cuda and cuda:N, or names several. */
 int clv_cli_open_device(struct clv_device **out, const struct clv_cli *cli);
+
+/* The same for commands that compute on several: "cuda:0,1", "cuda:all", "cpu,cpu". CPUs share
+ * the threads. Zero-initialise, and release whatever happened. */
+struct clv_cli_devices {
+    struct clv_device *items[CLV_CLI_DEVICE_MAX];
+    int count;
+};
+int clv_cli_open_devices(struct clv_cli_devices *out, const struct clv_cli *cli);
+void clv_cli_release_devices(struct clv_cli_devices *devices);
 
 /* Whether the command line asks for more than the CPU with all its cores. */
 bool clv_cli_names_device(const struct clv_cli *cli);

@@ -76,7 +76,7 @@ const struct clv_opt clv_global_opts[] = {
      GLOBAL(device),
      .value_name = "DEVICE",
      .help = "what computes: auto, cpu, cuda or cuda:N; auto: the first CUDA device if there is "
-             "one. 'claverdb doctor' lists them"},
+             "one. 'claverdb doctor' lists them; train takes several, as cuda:0,1 or cuda:all"},
     {.name = "precision",
      .kind = CLV_OPT_ENUM,
      GLOBAL(precision),

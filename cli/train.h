@@ -101,7 +101,7 @@ struct clv_json *clv_train_start_json(const struct clv_train_show *show,
 void clv_train_tell(void *payload, const struct clv_trainer_event *event);
 /* RUN/report.html. */
 int clv_train_report(struct clv_train_show *show, const struct clv_trainer *trainer,
-                     const char *device_name, bool is_unfinished);
+                     bool is_unfinished);
 /* What came of it, on standard output. */
 int clv_train_summary(const struct clv_train_show *show, const struct clv_trainer *trainer,
                       bool is_unfinished);

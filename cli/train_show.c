@@ -259,7 +259,7 @@ static char *run_name(const char *path)
 }
 
 int clv_train_report(struct clv_train_show *show, const struct clv_trainer *trainer,
-                     const char *device_name, bool is_unfinished)
+                     bool is_unfinished)
 {
     struct facts facts = {0};
     char elapsed[CLV_OUT_NUMBER_SIZE];
@@ -269,7 +269,7 @@ int clv_train_report(struct clv_train_show *show, const struct clv_trainer *trai
     add_data_facts(&facts, show);
     add_model_facts(&facts, trainer);
     add_recipe_facts(&facts, show);
-    ADD_FACT(&facts, "Computed by", "%s", device_name);
+    ADD_FACT(&facts, "Computed by", "%s", clv_trainer_machine(trainer));
     ADD_FACT(&facts, "Time of this sitting", "%s",
              clv_out_duration(elapsed, clv_clock_seconds() - show->begun_s));
     for (size_t i = 0; i < facts.count && facts.text.status == CLV_OK; i++)

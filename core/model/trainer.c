@@ -37,6 +37,11 @@ int64_t clv_trainer_step_count(const struct clv_trainer *trainer)
     return trainer->steps_an_epoch * trainer->options.epoch_count;
 }
 
+const char *clv_trainer_machine(const struct clv_trainer *trainer)
+{
+    return trainer->machine;
+}
+
 int64_t clv_trainer_steps_taken(const struct clv_trainer *trainer)
 {
     return trainer->state.steps;
@@ -243,12 +248,39 @@ static int fill_parameters(struct clv_trainer *trainer, const struct clv_trainer
         else
             clv_initialize_param(trainer->values, param, &trainer->config, &how);
         if (status == CLV_OK)
-            status = clv_learner_write(trainer->learner, CLV_LEARNER_VALUE, i, trainer->values);
+            status = clv_learners_write(trainer->learners, CLV_LEARNER_VALUE, i, trainer->values);
     }
     return status;
 }
 
-static int create_learner(struct clv_trainer *trainer, const struct clv_trainer_start *start)
+/* `device`, and the more there are in the options. */
+static int create_learners(struct clv_trainer *trainer, struct clv_device *device,
+                           const struct clv_learner_options *wanted)
+{
+    const struct clv_trainer_options *options = &trainer->options;
+    const int count = 1 + options->more_device_count;
+    struct clv_device **devices = calloc((size_t)count, sizeof *devices);
+    struct clv_bytes machine = {0};
+    if (!devices)
+        return clv_fail_memory("a trainer");
+    for (int i = 0; i < count; i++) {
+        devices[i] = i == 0 ? device : options->more_devices[i - 1];
+        clv_bytes_format(&machine, "%s%s", i == 0 ? "" : "; ", clv_device_name(devices[i]));
+    }
+    int status = machine.status;
+    trainer->machine = machine.data;
+    if (status == CLV_OK)
+        status =
+            clv_learners_create(&trainer->learners, devices, count, &trainer->config, NULL, wanted);
+    if (status == CLV_OK)
+        trainer->learner = clv_learners_member(trainer->learners, 0);
+    trainer->options.more_devices = NULL;
+    free(devices);
+    return status;
+}
+
+static int create_learner(struct clv_trainer *trainer, struct clv_device *device,
+                          const struct clv_trainer_start *start)
 {
     const struct clv_trainer_options *options = &trainer->options;
     const int rows = longest_pass(trainer);
@@ -269,8 +301,7 @@ static int create_learner(struct clv_trainer *trainer, const struct clv_trainer_
                                                : rows,
     };
     size_t largest = 0;
-    int status =
-        clv_learner_create(&trainer->learner, trainer->device, &trainer->config, NULL, &wanted);
+    int status = create_learners(trainer, device, &wanted);
     if (status != CLV_OK)
         return status;
     const struct clv_params *params = clv_learner_params(trainer->learner);
@@ -398,7 +429,6 @@ int clv_trainer_create(struct clv_trainer **out, struct clv_device *device,
     struct clv_trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return clv_fail_memory("a trainer");
-    trainer->device = device;
     trainer->training = data->training;
     trainer->validation = data->validation;
     trainer->config = *start->config;
@@ -414,7 +444,7 @@ int clv_trainer_create(struct clv_trainer **out, struct clv_device *device,
     if (status == CLV_OK)
         status = tokenize(trainer, data);
     if (status == CLV_OK)
-        status = create_learner(trainer, start);
+        status = create_learner(trainer, device, start);
     if (status == CLV_OK)
         digest_data(trainer, data);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == CLV_OK; i++)
@@ -434,7 +464,7 @@ void clv_trainer_free(struct clv_trainer *trainer)
         return;
     clv_loader_free(trainer->loader);
     clv_encoder_free(trainer->encoder);
-    clv_learner_free(trainer->learner);
+    clv_learners_free(trainer->learners);
     clv_tokenizer_close(trainer->tokenizer);
     clv_vocabulary_files_release(&trainer->vocabulary);
     clv_texts_release(&trainer->prompts);
@@ -444,6 +474,7 @@ void clv_trainer_free(struct clv_trainer *trainer)
         free(trainer->metadata_texts[i]);
     void *const blocks[] = {trainer->metadata_texts,
                             trainer->started_from,
+                            trainer->machine,
                             trainer->directory,
                             trainer->prompt_features,
                             trainer->sentence_features,

@@ -78,11 +78,16 @@ struct clv_trainer_options {
     float drop_path;
     bool checkpoint;       /* gradient checkpointing: less memory, a third more work */
     int text_batch_max;    /* text tokens in memory at a time; 0: all of a pass, up to 8192 */
-    int clip_batch_max;    /* clips in memory at a time; 0: batch_size */
+    int clip_batch_max;    /* clips in a device's memory at a time; 0: all of its part */
     int prefetch;          /* passes read ahead */
     int validation_epochs; /* between validations; the last epoch always validates; 0: never */
     int save_steps;        /* between checkpoints; at the end of an epoch there is always one */
     int stop_epoch; /* epochs after which the run ends, though the schedule goes on; 0: all */
+    /* Devices beside the trainer's own, all of one kind, which share every pass with it: each takes
+     * a part of its clips and texts. The same training up to rounding; checkpoints go on on other
+     * devices too. They must outlive the trainer; the array is read at once. */
+    struct clv_device *const *more_devices;
+    int more_device_count;
     /* Where last.safetensors and best.safetensors are written (the directory is made), and
      * model.safetensors when training is done. NULL: nowhere. */
     const char *directory;
@@ -105,7 +110,8 @@ void clv_trainer_free(struct clv_trainer *trainer);
 
 /* Goes on from a checkpoint that a trainer of the same data and options wrote: what follows is bit
  * for bit what would have followed there. CLV_EINVAL names the first option that differs (only
- * prefetch, save_steps, stop_epoch, the directory and metadata may). */
+ * prefetch, save_steps, stop_epoch, the directory, metadata and devices may; on other devices the
+ * same holds up to rounding). */
 int clv_trainer_resume(struct clv_trainer *trainer, const char *path);
 
 enum clv_trainer_event_kind {
@@ -156,6 +162,8 @@ int clv_trainer_save_model(struct clv_trainer *trainer, const char *path);
 const struct clv_learner *clv_trainer_learner(const struct clv_trainer *trainer);
 const struct clv_model_config *clv_trainer_config(const struct clv_trainer *trainer);
 const struct clv_tokenizer *clv_trainer_tokenizer(const struct clv_trainer *trainer);
+/* The devices by name, with "; " between them. */
+const char *clv_trainer_machine(const struct clv_trainer *trainer);
 int64_t clv_trainer_step_count(const struct clv_trainer *trainer); /* in the whole run */
 int64_t clv_trainer_steps_taken(const struct clv_trainer *trainer);
 

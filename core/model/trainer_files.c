@@ -154,7 +154,7 @@ static struct clv_json *provenance_json(const struct clv_trainer *trainer)
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     clv_json_put_string(json, "claverdb", CLV_VERSION);
     clv_json_put_string(json, "written", text);
-    clv_json_put_string(json, "machine", clv_device_name(trainer->device));
+    clv_json_put_string(json, "machine", trainer->machine);
     clv_json_put_number(json, "seconds", round(state->seconds));
     clv_json_put_string(json, "started_from", trainer->started_from);
     clv_json_put_integer(json, "steps", state->steps);
@@ -324,11 +324,11 @@ static int read_tensors(struct clv_trainer *trainer, const struct clv_weights *w
             continue;
         status = clv_weights_read(trainer->values, clv_weights_find(weights, name));
         if (status == CLV_OK)
-            status = clv_learner_write(trainer->learner,
-                                       i < params  ? CLV_LEARNER_VALUE
-                                       : is_second ? CLV_LEARNER_MOMENT_2
-                                                   : CLV_LEARNER_MOMENT_1,
-                                       i < params ? i : moment_owner(trainer, i), trainer->values);
+            status = clv_learners_write(trainer->learners,
+                                        i < params  ? CLV_LEARNER_VALUE
+                                        : is_second ? CLV_LEARNER_MOMENT_2
+                                                    : CLV_LEARNER_MOMENT_1,
+                                        i < params ? i : moment_owner(trainer, i), trainer->values);
     }
     return status;
 }
@@ -353,7 +353,7 @@ static int resume(struct clv_trainer *trainer, const struct clv_weights *weights
     if (status == CLV_OK)
         status = read_tensors(trainer, weights);
     if (status == CLV_OK) {
-        clv_learner_set_step_count(trainer->learner, adam_steps);
+        clv_learners_set_step_count(trainer->learners, adam_steps);
         trainer->state = state;
         status = clv_trainer_encode_frozen(trainer);
     }

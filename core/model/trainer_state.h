@@ -6,6 +6,7 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/model/import_settings.h"
+#include "core/model/learners.h"
 #include "core/model/loader.h"
 #include "core/model/params.h"
 #include "core/model/schedule.h"
@@ -27,12 +28,13 @@ struct clv_trainer_state {
 };
 
 struct clv_trainer {
-    struct clv_device *device;
+    char *machine; /* what computes */
     const struct clv_clips *training, *validation;
     struct clv_trainer_options options;
     struct clv_model_config config;
-    struct clv_learner *learner;
-    struct clv_encoder *encoder; /* over the learner's parameters */
+    struct clv_learners *learners; /* one on every device */
+    struct clv_learner *learner;   /* the first of them */
+    struct clv_encoder *encoder;   /* over its parameters */
     struct clv_tokenizer *tokenizer;
     struct clv_vocabulary_files vocabulary;
     struct clv_loader *loader;

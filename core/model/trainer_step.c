@@ -140,7 +140,7 @@ static int run_pass(struct clv_trainer *trainer, double *loss_out, const struct 
         put_captions(trainer, &batch, loaded);
     else
         put_classes(trainer, &batch, loaded);
-    int status = clv_learner_forward_backward(trainer->learner, loss_out, &batch);
+    int status = clv_learners_forward_backward(trainer->learners, loss_out, &batch);
     if (status == CLV_OK && !isfinite(*loss_out))
         status = fail_loss(trainer, "the loss", *loss_out);
     return status;
@@ -179,7 +179,7 @@ static int take_passes(struct clv_trainer *trainer, struct sums *sums, int64_t f
     int clips = 0, status = CLV_OK;
     for (int64_t pass = first; pass < end; pass++)
         clips += clv_loader_clip_count(trainer->loader, pass);
-    clv_learner_zero_gradients(trainer->learner);
+    clv_learners_zero_gradients(trainer->learners);
     for (int64_t pass = first; pass < end && status == CLV_OK; pass++)
         status =
             take_pass(trainer, sums, (double)clv_loader_clip_count(trainer->loader, pass) / clips);
@@ -191,7 +191,7 @@ static int optimize(struct clv_trainer *trainer, struct sums *sums, double lr)
     struct clv_learner_step_options step = trainer->options.step;
     step.lr = (float)lr;
     sums->norm = 0;
-    int status = clv_learner_step(trainer->learner, &sums->norm, &step);
+    int status = clv_learners_step(trainer->learners, &sums->norm, &step);
     if (status == CLV_EINVAL && !isfinite(sums->norm))
         status = fail_loss(trainer, "the gradient's norm", sums->norm);
     return status;

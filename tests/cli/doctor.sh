@@ -13,6 +13,16 @@ for device in gpu cuda: cuda:x cuda:12345 cudax; do
     expect "bad_device_$device" 2 "$CLAVERDB" version --device "$device"
     err_has "bad_device_${device}_said" "--device takes auto, cpu, cuda or cuda:N, not '$device'"
 done
+for device in auto,cpu cpu,auto cuda:0,x cpu,; do
+    expect "bad_devices_$device" 2 "$CLAVERDB" version --device "$device"
+    err_has "bad_devices_${device}_said" "--device takes auto, .*, not '$device'; train takes several"
+done
+expect two_kinds 2 "$CLAVERDB" version --device cpu,cuda:0
+err_has two_kinds_said "--device names devices of different kinds: 'cpu,cuda:0'"
+expect twice 2 "$CLAVERDB" version --device cuda:1,0,1
+err_has twice_said '--device names cuda:1 twice'
+expect several 2 "$CLAVERDB" version --device cpu,cpu
+err_has several_said '--device names 2 devices: only training computes on several'
 expect device_cpu 0 "$CLAVERDB" version --device cpu
 out_has device_cpu_is_used '^cpu, '
 expect bad_precision 2 "$CLAVERDB" version --precision fp16
