@@ -119,7 +119,8 @@ extern "C" int clv_cuda_describe(int index, char *out, size_t size)
 /* Every slot of the table; one that is missing here does not compile. */
 // clang-format off
 #define SLOTS(X) \
-    X(close) X(allocate) X(release) X(write) X(read) X(wait) X(borrow) X(weight_prepare) \
+    X(close) X(allocate) X(release) X(write) X(read) X(wait) X(borrow) X(replay_begin) \
+    X(replay_end) X(weight_prepare) \
     X(linear) X(layer_norm) X(patches) X(frame_embed) X(window_embed) X(token_embed) \
     X(gather_rows) X(copy) X(attention) X(unit_mean) X(activate) X(activate_backward) \
     X(linear_backward) X(layer_norm_backward) X(attention_backward) \
@@ -152,7 +153,8 @@ extern "C" const struct clv_ops *clv_cuda_ops(void)
 struct clv_cuda *clv_cuda_enter(struct clv_device *device)
 {
     struct clv_cuda *cuda = (struct clv_cuda *)device->state;
-    (void)clv_cuda_ok(device, cudaSetDevice(cuda->index), "choosing the device");
+    if (!cuda->is_recording) /* begun on this thread, with the device chosen */
+        (void)clv_cuda_ok(device, cudaSetDevice(cuda->index), "choosing the device");
     return cuda;
 }
 
@@ -164,7 +166,8 @@ static void name_device(struct clv_device *device, const char *name)
              cuda->major, cuda->minor, precisions[cuda->precision]);
 }
 
-static int open_state(struct clv_device *device, struct cudaDeviceProp *facts)
+static int open_state(struct clv_device *device, struct cudaDeviceProp *facts,
+                      const struct clv_device_options *options)
 {
     struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     cudaError_t error = cudaSetDevice(cuda->index);
@@ -181,7 +184,9 @@ static int open_state(struct clv_device *device, struct cudaDeviceProp *facts)
     cuda->sm_count = facts->multiProcessorCount;
     cuda->shared_bytes_max = facts->sharedMemPerBlockOptin;
     int status = clv_cuda_memory_open(device);
-    return status == CLV_OK ? clv_cuda_products_open(device) : status;
+    if (status == CLV_OK)
+        status = clv_cuda_products_open(device);
+    return status == CLV_OK && !options->no_replay ? clv_cuda_replays_open(device) : status;
 }
 
 extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_options *options)
@@ -196,7 +201,7 @@ extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_
     cuda->precision = options->precision;
     device->state = cuda;
     struct cudaDeviceProp facts;
-    status = open_state(device, &facts);
+    status = open_state(device, &facts, options);
     if (status != CLV_OK) {
         clv_cuda_close(device);
         return status;
@@ -218,6 +223,7 @@ void clv_cuda_close(struct clv_device *device)
         (void)cudaStreamSynchronize(cuda->copies);
     if (cuda->work)
         (void)cudaStreamSynchronize(cuda->work);
+    clv_cuda_replays_close(cuda);
     clv_cuda_weights_close(cuda);
     clv_cuda_products_close(cuda);
     clv_cuda_memory_close(cuda);
@@ -254,6 +260,7 @@ void *clv_cuda_allocate(struct clv_device *device, void **base_out, size_t size_
 void clv_cuda_release(struct clv_device *device, void *base)
 {
     struct clv_cuda *cuda = clv_cuda_enter(device);
+    clv_cuda_replays_forget(cuda);
     clv_cuda_weights_forget(cuda, base);
     /* Waits for the work that uses it. */
     (void)clv_cuda_ok(device, cudaFree(base), "freeing memory");

@@ -128,6 +128,9 @@ void *clv_cuda_scratch(struct clv_device *device, size_t size_bytes)
     if (cuda->scratch && cuda->scratch_bytes >= size_bytes)
         return cuda->scratch;
     size_t wanted = (size_bytes / SCRATCH_UNIT + 1) * SCRATCH_UNIT;
+    if (!clv_cuda_may_wait(device, "more scratch memory"))
+        return NULL;
+    clv_cuda_replays_moved(cuda);
     if (!clv_cuda_ok(device, cudaStreamSynchronize(cuda->work), "running the work"))
         return NULL;
     (void)cudaFree(cuda->scratch);
@@ -214,6 +217,8 @@ const void *clv_cuda_stage_bytes(struct clv_device *device, const void *host, si
     struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     if (size_bytes == 0)
         return cuda->memory->ring.device;
+    if (cuda->is_recording)
+        return clv_cuda_replays_stage(device, host, size_bytes);
     size_t offset = ring_reserve(device, size_bytes);
     if (offset == SIZE_MAX)
         return NULL;

@@ -299,13 +299,18 @@ static struct plan *plan_find(struct clv_device *device, const struct clv_cuda_p
 {
     struct clv_cuda_products *products = ((struct clv_cuda *)device->state)->products;
     struct key key = key_of(product, has_bias);
-    if (products->plan_count >= PLAN_COUNT / 4 * 3)
-        plans_release(products);
     size_t at = (size_t)hash_of(&key) % PLAN_COUNT;
     while (products->plans[at].is_set) {
         if (memcmp(&products->plans[at].key, &key, sizeof key) == 0)
             return &products->plans[at];
         at = (at + 1) % PLAN_COUNT;
+    }
+    /* cuBLASLt does not choose while a stream is captured. */
+    if (!clv_cuda_may_wait(device, "planning a product"))
+        return NULL;
+    if (products->plan_count >= PLAN_COUNT / 4 * 3) {
+        plans_release(products);
+        at = (size_t)hash_of(&key) % PLAN_COUNT;
     }
     struct plan *plan = &products->plans[at];
     plan->key = key;

@@ -28,6 +28,7 @@ extern "C" {
 struct clv_cuda_products; /* cuda_products.cu */
 struct clv_cuda_memory;   /* cuda_memory.cu */
 struct clv_cuda_copy;     /* cuda_linear.cu */
+struct clv_cuda_replays;  /* cuda_replay.cu */
 
 struct clv_cuda {
     int index;
@@ -43,7 +44,9 @@ struct clv_cuda {
     size_t host_scratch_bytes;
     struct clv_cuda_memory *memory;
     struct clv_cuda_products *products;
-    struct clv_cuda_copy *weights; /* bfloat16 copies that prepared weights own */
+    struct clv_cuda_copy *weights;    /* bfloat16 copies that prepared weights own */
+    struct clv_cuda_replays *replays; /* NULL: none are recorded */
+    bool is_recording;                /* ops are going into a graph: no waiting, no allocation */
 };
 
 /* The backend's state, after making its device the calling thread's current one. */
@@ -113,8 +116,21 @@ void clv_cuda_memory_close(struct clv_cuda *cuda);
 int clv_cuda_products_open(struct clv_device *device);
 void clv_cuda_products_close(struct clv_cuda *cuda);
 
+/* cuda_replay.cu: life of the recorded runs. `moved` is called where scratch has another address,
+ * `forget` before memory is freed. While recording, staging goes to `stage`, into memory of the
+ * graph. */
+int clv_cuda_replays_open(struct clv_device *device);
+void clv_cuda_replays_close(struct clv_cuda *cuda);
+void clv_cuda_replays_moved(struct clv_cuda *cuda);
+void clv_cuda_replays_forget(struct clv_cuda *cuda);
+const void *clv_cuda_replays_stage(struct clv_device *device, const void *host, size_t size_bytes);
+/* False, with a failure kept that ends the recording, where one is on: before what it cannot hold.
+ */
+bool clv_cuda_may_wait(struct clv_device *device, const char *what);
+
 /* cuda_linear.cu: `touched` is called where the optimiser or a write has changed memory: bfloat16
- * copies of parameters that lie there are made again. `forget` is called before memory is freed. */
+ * copies of parameters that lie there are made again, at once: a run that is played back would not
+ * see that one is stale. `forget` is called before memory is freed. */
 void clv_cuda_weights_touched(struct clv_device *device, const void *data, size_t size_bytes);
 void clv_cuda_weights_forget(struct clv_cuda *cuda, const void *base);
 void clv_cuda_weights_close(struct clv_cuda *cuda);
@@ -130,6 +146,9 @@ void *clv_cuda_allocate(struct clv_device *device, void **base_out, size_t size_
 void clv_cuda_release(struct clv_device *device, void *base);
 void clv_cuda_wait(struct clv_device *device);
 const void *clv_cuda_borrow(struct clv_device *device, const void *host);
+/* cuda_replay.cu */
+bool clv_cuda_replay_begin(struct clv_device *device, const struct clv_replay_key *key);
+bool clv_cuda_replay_end(struct clv_device *device);
 /* cuda_memory.cu */
 void clv_cuda_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
 void clv_cuda_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);

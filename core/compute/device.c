@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct clv_buffer {
     struct clv_device *device;
@@ -220,9 +221,23 @@ void clv_device_fail(struct clv_device *device, int status)
     snprintf(device->failed_message, sizeof device->failed_message, "%s", clv_error_message());
 }
 
+/* Memory and waiting have no place in a run that is recorded. */
+static int check_outside_replay(const struct clv_device *device, const char *what)
+{
+    return device->is_in_replay ? clv_fail(CLV_EINVAL, "%s within a replay", what) : CLV_OK;
+}
+
 int clv_device_sync(struct clv_device *device)
 {
+    int outside = check_outside_replay(device, "waiting");
+    if (outside != CLV_OK)
+        return outside;
     device->ops->wait(device);
+    return clv_device_check(device);
+}
+
+int clv_device_check(struct clv_device *device)
+{
     int status = device->failed_status;
     if (status == 0)
         return 0;
@@ -251,6 +266,9 @@ size_t clv_device_memory_peak(const struct clv_device *device)
 int clv_buffer_create(struct clv_buffer **out, struct clv_device *device, size_t size_bytes)
 {
     *out = NULL;
+    int outside = check_outside_replay(device, "a new buffer");
+    if (outside != CLV_OK)
+        return outside;
     struct clv_buffer *buffer = calloc(1, sizeof *buffer);
     if (!buffer)
         return clv_fail_memory("a device buffer");
@@ -270,6 +288,7 @@ void clv_buffer_free(struct clv_buffer *buffer)
 {
     if (!buffer)
         return;
+    assert(!buffer->device->is_in_replay);
     buffer->device->ops->release(buffer->device, buffer->base);
     clv_device_drop(buffer->device, buffer->size_bytes);
     free(buffer);
@@ -287,14 +306,47 @@ size_t clv_buffer_size(const struct clv_buffer *buffer)
 
 void clv_device_write(struct clv_device *device, void *target, const void *host, size_t size_bytes)
 {
-    if (size_bytes > 0)
+    int outside = check_outside_replay(device, "writing");
+    if (outside != CLV_OK)
+        clv_device_fail(device, outside);
+    else if (size_bytes > 0)
         device->ops->write(device, target, host, size_bytes);
 }
 
 void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes)
 {
-    if (size_bytes > 0)
+    int outside = check_outside_replay(device, "reading");
+    if (outside != CLV_OK) {
+        memset(host, 0, size_bytes);
+        clv_device_fail(device, outside);
+    } else if (size_bytes > 0) {
         device->ops->read(device, host, source, size_bytes);
+    }
+}
+
+bool clv_device_replay_begin(struct clv_device *device, const struct clv_replay_key *key)
+{
+    assert(!device->is_in_replay);
+    device->is_in_replay = device->ops->replay_begin(device, key);
+    device->replay_count += !device->is_in_replay;
+    return device->is_in_replay;
+}
+
+bool clv_device_replay_end(struct clv_device *device)
+{
+    assert(device->is_in_replay);
+    device->is_in_replay = device->ops->replay_end(device);
+    return device->is_in_replay;
+}
+
+bool clv_device_rehearses(const struct clv_device *device)
+{
+    return device->kind != CLV_DEVICE_CPU;
+}
+
+int64_t clv_device_replay_count(const struct clv_device *device)
+{
+    return device->replay_count;
 }
 
 const void *clv_device_borrow(struct clv_device *device, const void *host)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct clv_device;
 struct clv_buffer;
@@ -27,6 +28,7 @@ struct clv_device_options {
     bool plain;                /* plain C kernels, no SIMD variants (for tests and comparison) */
     int cuda_index;            /* which CUDA device */
     enum clv_precision precision;
+    bool no_replay; /* CUDA calls all ops, none are recorded and played back (for comparison) */
 };
 
 /* CLV_EDEVICE where the kind was not built in or the machine has none, or where the BLAS library
@@ -49,6 +51,8 @@ enum clv_precision clv_device_precision(const struct clv_device *device);
 
 /* Waits for all work; returns the first failure since the last sync and clears it. */
 int clv_device_sync(struct clv_device *device);
+/* The same for what has failed so far, without waiting. */
+int clv_device_check(struct clv_device *device);
 /* Keeps the failure (status and this thread's message) if it is the first since the last sync. */
 void clv_device_fail(struct clv_device *device, int status);
 
@@ -68,6 +72,34 @@ size_t clv_device_memory_peak(const struct clv_device *device);
  * failure is kept on the device; clv_device_read() has finished when it returns. */
 void clv_device_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
 void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
+
+/* Runs of ops that a device may record and play back: a CUDA graph is one launch where a tower is
+ * hundreds.
+ *
+ *     for (bool calls = clv_device_replay_begin(device, &key); calls;
+ *          calls = clv_device_replay_end(device))
+ *         the ops, in a straight line
+ *
+ * A key names a run. Every address, every shape and the contents of every host array that its ops
+ * are called with are a function of the key for as long as no buffer of the device is freed, which
+ * makes it forget all runs; what lies in device memory may change. Nothing but ops stands between
+ * the two calls: buffers, copies and waiting there fail with CLV_EINVAL, sticky where they return
+ * nothing. */
+struct clv_replay_key {
+    const void *owner; /* whose run; owns a buffer that its ops touch */
+    const void *input; /* an address that varies, or NULL */
+    int32_t pass;      /* which of the owner's */
+    int32_t count;     /* size of the batch */
+};
+/* False where the run was played back. Always true on the CPU. */
+bool clv_device_replay_begin(struct clv_device *device, const struct clv_replay_key *key);
+/* True where the ops have to be called once more: they could not be recorded. */
+bool clv_device_replay_end(struct clv_device *device);
+/* How many runs were played back. */
+int64_t clv_device_replay_count(const struct clv_device *device);
+/* Whether the first run of a shape takes time and memory that later ones of that shape, or of
+ * smaller ones, do not (CUDA's scratch, plans and graphs): worth a rehearsal of the largest. */
+bool clv_device_rehearses(const struct clv_device *device);
 
 /* Makes host memory that outlives the device's use of it (a mapped weight file) available to ops
  * without a copy where the device can (CPU: returns `host`); NULL where it cannot and the caller

@@ -40,6 +40,19 @@ static const void *cpu_borrow(struct clv_device *device, const void *host)
     return host;
 }
 
+/* Calling costs the CPU nothing that playing back would save. */
+static bool cpu_replay_begin(struct clv_device *device, const struct clv_replay_key *key)
+{
+    (void)device, (void)key;
+    return true;
+}
+
+static bool cpu_replay_end(struct clv_device *device)
+{
+    (void)device;
+    return false;
+}
+
 static void cpu_weight_prepare(struct clv_device *device, struct clv_weight *out,
                                struct clv_tensor source, enum clv_weight_layout layout)
 {
@@ -221,6 +234,8 @@ const struct clv_ops clv_ops_cpu = {
     .read = cpu_read,
     .wait = cpu_wait,
     .borrow = cpu_borrow,
+    .replay_begin = cpu_replay_begin,
+    .replay_end = cpu_replay_end,
     .weight_prepare = cpu_weight_prepare,
     .linear = cpu_linear,
     .layer_norm = cpu_layer_norm,

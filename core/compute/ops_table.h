@@ -24,6 +24,9 @@ struct clv_ops {
     void (*read)(struct clv_device *device, void *host, const void *source, size_t size_bytes);
     void (*wait)(struct clv_device *device);
     const void *(*borrow)(struct clv_device *device, const void *host);
+    /* Both as in device.h. A failure of an op while it is recorded is the backend's to forget. */
+    bool (*replay_begin)(struct clv_device *device, const struct clv_replay_key *key);
+    bool (*replay_end)(struct clv_device *device);
 
     void (*weight_prepare)(struct clv_device *device, struct clv_weight *out,
                            struct clv_tensor source, enum clv_weight_layout layout);
@@ -115,6 +118,8 @@ struct clv_device {
     enum clv_precision precision;
     void *state;                   /* the backend's own */
     size_t held_bytes, peak_bytes; /* clv_device_hold() */
+    bool is_in_replay;
+    int64_t replay_count;
     char name[CLV_DEVICE_NAME_SIZE];
     int failed_status; /* the first failure since the last sync, and its sentence */
     char failed_message[CLV_DEVICE_MESSAGE_SIZE];

@@ -181,23 +181,37 @@ static struct clv_tensor forward(struct clv_device *device, const struct clv_blo
     return parts.out;
 }
 
+/* Where there are no blocks that would pick the queries. */
+static bool is_only_picking(const struct clv_block_run *run)
+{
+    return run->count == 0 && run->queries;
+}
+
 float *clv_blocks_input(const struct clv_block_run *run)
 {
     /* Where queries are all that happens, they are the result, and x is none of it. */
-    return run->tape && !(run->count == 0 && run->queries) ? run->tape[0].x : run->scratch.stream;
+    return run->tape && !is_only_picking(run) ? run->tape[0].x : run->scratch.stream;
+}
+
+struct clv_tensor clv_blocks_result(const struct clv_block_run *run, struct clv_tensor x)
+{
+    for (int i = 0; i < run->count; i++)
+        x = clv_block_parts(run, i, x).out;
+    if (!is_only_picking(run))
+        return x;
+    return clv_tensor(run->tape ? run->tape[0].x : run->scratch.normed, run->query_count, x.cols);
 }
 
 struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block_run *run,
                                      struct clv_tensor x)
 {
+    const struct clv_tensor result = clv_blocks_result(run, x);
     assert(x.data == clv_blocks_input(run));
     assert(!run->drop || run->tape);
+    if (is_only_picking(run))
+        clv_gather_rows(device, result, x, run->queries);
     for (int i = 0; i < run->count; i++)
         x = forward(device, run, i, x);
-    if (run->count > 0 || !run->queries)
-        return x;
-    const struct clv_tensor picked =
-        clv_tensor(run->tape ? run->tape[0].x : run->scratch.normed, run->query_count, x.cols);
-    clv_gather_rows(device, picked, x, run->queries);
-    return picked;
+    assert(is_only_picking(run) || x.data == result.data);
+    return result;
 }

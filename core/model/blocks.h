@@ -79,6 +79,9 @@ float *clv_blocks_input(const struct clv_block_run *run);
 struct clv_tensor clv_blocks_forward(struct clv_device *device, const struct clv_block_run *run,
                                      struct clv_tensor x);
 
+/* Where clv_blocks_forward() leaves the result, without running it. */
+struct clv_tensor clv_blocks_result(const struct clv_block_run *run, struct clv_tensor x);
+
 /* After a forward run with a tape, given the gradient `d` of its result (anywhere but in normed,
  * mixed and the wide parts of the scratch): adds the gradients of the blocks' parameters and
  * returns that of x, [row_count, W] in scratch.gradient. */

@@ -126,6 +126,47 @@ static int create_memory(struct clv_encoder *encoder)
     return pass->starts && pass->queries ? CLV_OK : clv_fail_memory("the encoder's scratch");
 }
 
+/* ---- the passes ------------------------------------------------------------------------------ */
+
+static struct clv_tensor pixel_rows(const struct clv_encoder *encoder, int count)
+{
+    const int side = encoder->config.image_side;
+    return clv_tensor(encoder->part[PART_PIXELS], count, 3 * side * side);
+}
+
+/* The tokens of the first `count` frames of the pixels' part. */
+static struct clv_tensor run_frames(struct clv_encoder *encoder, int count)
+{
+    return clv_pass_frames(&encoder->pass, NULL, pixel_rows(encoder, count),
+                           encoder->slot_token_count == 1);
+}
+
+/* Class tokens, or with `all_rows` all tokens, of windows. */
+static struct clv_tensor run_windows(struct clv_encoder *encoder, const int32_t *slots, int count,
+                                     bool all_rows)
+{
+    const int tokens = encoder->slot_token_count;
+    const struct clv_pass_windows windows = {
+        .frames = clv_tensor(encoder->part[PART_SLOTS], encoder->options.slot_count * tokens,
+                             encoder->config.vision.width),
+        .slots = slots,
+        .count = count,
+        .token_count = tokens,
+        .all_rows = all_rows,
+    };
+    return clv_pass_windows(&encoder->pass, NULL, &windows);
+}
+
+static struct clv_tensor run_texts(struct clv_encoder *encoder, const struct clv_pass_texts *texts)
+{
+    const struct clv_tensor features =
+        clv_tensor(encoder->part[PART_FEATURES], texts->count, encoder->config.embed_dim);
+    clv_pass_texts(&encoder->pass, NULL, features, texts);
+    return features;
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
 static int check_option(const char *what, int value, int least)
 {
     if (value >= least && value <= 1 << 20)
@@ -166,6 +207,36 @@ static int settle_options(struct clv_encoder *encoder, const struct clv_encoder_
     return status;
 }
 
+/* The largest batches over whatever lies in the new memory, so that the device takes what it needs
+ * for them now. Twice: what it records, it records the second time. */
+static int rehearse(struct clv_encoder *encoder)
+{
+    const struct clv_model_config *config = &encoder->config;
+    const struct clv_encoder_options *options = &encoder->options;
+    const int windows = options->no_vision ? 0 : options->window_batch_max;
+    const int rows = options->no_text ? 0 : options->text_batch_max;
+    const int texts = (rows + config->context_length - 1) / config->context_length;
+    const size_t zeros = larger((size_t)windows * (size_t)config->frame_count, (size_t)rows);
+    int32_t *zero = calloc(zeros + 1, sizeof *zero);
+    int32_t *starts = calloc((size_t)texts + 1, sizeof *starts);
+    for (int i = 0; starts && i < texts; i++)
+        starts[i] = i * config->context_length;
+    if (starts)
+        starts[texts] = rows;
+    for (int i = 0; i < 2 && zero && starts; i++) {
+        if (windows > 0) {
+            (void)run_frames(encoder, options->frame_batch_max);
+            (void)run_windows(encoder, zero, windows, false);
+        }
+        if (rows > 0)
+            (void)run_texts(encoder, &(struct clv_pass_texts){zero, starts, texts});
+    }
+    int status = zero && starts ? CLV_OK : clv_fail_memory("the encoder's rehearsal");
+    free(zero);
+    free(starts);
+    return status;
+}
+
 /* What both ways of creation begin and end with. */
 static int begin(struct clv_encoder **out, struct clv_device *device,
                  const struct clv_model_config *config, const struct clv_encoder_options *options)
@@ -183,6 +254,8 @@ static int finish(struct clv_encoder **out, struct clv_encoder *encoder, int sta
 {
     if (status == CLV_OK)
         status = create_memory(encoder);
+    if (status == CLV_OK && clv_device_rehearses(encoder->device))
+        status = rehearse(encoder);
     if (status == CLV_OK)
         status = clv_device_sync(encoder->device);
     if (status == CLV_OK)
@@ -248,25 +321,29 @@ static int check_slots(const struct clv_encoder *encoder, const int32_t *slots, 
     return CLV_OK;
 }
 
-static struct clv_tensor slot_tokens(const struct clv_encoder *encoder, int32_t slot)
+/* The tokens of `count` slots in a row. */
+static struct clv_tensor slot_tokens(const struct clv_encoder *encoder, int32_t slot, int count)
 {
     const int rows = encoder->slot_token_count, width = encoder->config.vision.width;
     float *data = encoder->part[PART_SLOTS] + (size_t)slot * (size_t)rows * (size_t)width;
-    return clv_tensor(data, rows, width);
+    return clv_tensor(data, count * rows, width);
 }
 
-/* One batch of frames, at most frame_batch_max. */
+/* One batch of frames, at most frame_batch_max. Slots in a row take one copy. */
 static void encode_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
                           int count)
 {
-    const int side = encoder->config.image_side, tokens = encoder->slot_token_count;
-    const struct clv_tensor frames = clv_tensor(encoder->part[PART_PIXELS], count, 3 * side * side);
+    const int tokens = encoder->slot_token_count;
+    const struct clv_tensor frames = pixel_rows(encoder, count);
     clv_device_write(encoder->device, frames.data, pixels,
                      (size_t)count * (size_t)frames.cols * sizeof *pixels);
-    const struct clv_tensor y = clv_pass_frames(&encoder->pass, NULL, frames, tokens == 1);
-    for (int i = 0; i < count; i++)
-        clv_copy(encoder->device, slot_tokens(encoder, slots[i]),
-                 clv_tensor_rows(y, i * tokens, tokens));
+    const struct clv_tensor y = run_frames(encoder, count);
+    for (int first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && slots[end] == slots[end - 1] + 1;)
+            end++;
+        clv_copy(encoder->device, slot_tokens(encoder, slots[first], end - first),
+                 clv_tensor_rows(y, first * tokens, (end - first) * tokens));
+    }
 }
 
 int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
@@ -283,7 +360,7 @@ int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const 
                         : encoder->options.frame_batch_max;
         encode_frames(encoder, slots + at, pixels + (size_t)at * 3 * side * side, batch);
     }
-    return clv_device_sync(encoder->device);
+    return clv_device_check(encoder->device);
 }
 
 /* The patch tokens (all but the class tokens) of the stream x, frame by frame. */
@@ -303,18 +380,9 @@ static void encode_windows(struct clv_encoder *encoder, const struct clv_window_
 {
     struct clv_device *device = encoder->device;
     const struct clv_model_config *config = &encoder->config;
-    const int width = config->vision.width, embed = config->embed_dim;
-    const int frames = count * config->frame_count, tokens = encoder->slot_token_count;
-    const struct clv_pass_windows windows = {
-        .frames =
-            clv_tensor(encoder->part[PART_SLOTS], encoder->options.slot_count * tokens, width),
-        .slots = slots,
-        .count = count,
-        .token_count = tokens,
-        .all_rows = outputs->patch_tokens != NULL,
-    };
-    struct clv_tensor y = clv_pass_windows(&encoder->pass, NULL, &windows);
-    if (windows.all_rows) {
+    const int embed = config->embed_dim, frames = count * config->frame_count;
+    struct clv_tensor y = run_windows(encoder, slots, count, outputs->patch_tokens != NULL);
+    if (outputs->patch_tokens) {
         read_patch_tokens(encoder, outputs->patch_tokens, y, frames);
         y = clv_pass_class_rows(&encoder->pass, y, frames);
     }
@@ -367,7 +435,7 @@ int clv_encoder_frame_tokens(struct clv_encoder *encoder, float *out, int32_t sl
     int status = check_slots(encoder, &slot, 1);
     if (status != CLV_OK)
         return status;
-    const struct clv_tensor tokens = slot_tokens(encoder, slot);
+    const struct clv_tensor tokens = slot_tokens(encoder, slot, 1);
     clv_device_read(encoder->device, out, tokens.data,
                     (size_t)tokens.rows * (size_t)tokens.cols * sizeof *out);
     return clv_device_sync(encoder->device);
@@ -377,9 +445,7 @@ int clv_encoder_frame_tokens(struct clv_encoder *encoder, float *out, int32_t sl
 static void encode_texts(struct clv_encoder *encoder, float *features_out,
                          const struct clv_pass_texts *texts)
 {
-    const struct clv_tensor features =
-        clv_tensor(encoder->part[PART_FEATURES], texts->count, encoder->config.embed_dim);
-    clv_pass_texts(&encoder->pass, NULL, features, texts);
+    const struct clv_tensor features = run_texts(encoder, texts);
     clv_device_read(encoder->device, features_out, features.data,
                     (size_t)features.rows * (size_t)features.cols * sizeof *features_out);
 }

@@ -38,7 +38,9 @@ void clv_encoder_free(struct clv_encoder *encoder);
 const struct clv_model_config *clv_encoder_config(const struct clv_encoder *encoder);
 int clv_encoder_slot_count(const struct clv_encoder *encoder);
 
-/* Spatial branch: pixels [count, 3, R, R] (host, normalised) into the frame slots given. */
+/* Spatial branch: pixels [count, 3, R, R] (host, normalised) into the frame slots given. Returns
+ * when the pixels are read: the device may still be computing, beside which the next ones can be
+ * made. What fails later is told by the next call that waits for results. */
 int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
                        int count);
 

@@ -78,6 +78,18 @@ static void set_class_queries(const struct clv_pass *pass, int count, int token_
         pass->queries[i] = i * token_count;
 }
 
+/* Names of runs that are recorded where serving. Training calls its ops: what drops out of a step
+ * differs each time, and its kernels are too large for their launches to show. Texts call theirs,
+ * for no two batches are packed alike. */
+enum replay { REPLAY_FRAMES, REPLAY_FRAME_CLASSES, REPLAY_WINDOWS, REPLAY_WINDOW_CLASSES };
+
+static struct clv_replay_key replay_key(const struct clv_pass *pass, struct clv_tensor input,
+                                        enum replay which, int count)
+{
+    return (struct clv_replay_key){
+        .owner = pass, .input = input.data, .pass = which, .count = count};
+}
+
 /* ---- frames ---------------------------------------------------------------------------------- */
 
 static struct clv_block_run frames_run(const struct clv_pass *pass,
@@ -106,15 +118,14 @@ static struct clv_tensor gather_patches(const struct clv_pass *pass, struct clv_
     return patches;
 }
 
-struct clv_tensor clv_pass_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
-                                  struct clv_tensor pixels, bool class_only)
+/* The tower over pixels, its stream being x. */
+static void run_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
+                       const struct clv_block_run *run, struct clv_tensor pixels,
+                       struct clv_tensor x)
 {
     const struct clv_network *network = pass->network;
-    const int width = network->config.vision.width, tokens = network->config.token_count;
-    const int count = pixels.rows;
-    const struct clv_block_run run = frames_run(pass, tape, count, class_only);
-    const struct clv_tensor x = clv_tensor(clv_blocks_input(&run), count * tokens, width);
-    const struct clv_tensor before = tape ? clv_tensor(tape->embedded, count * tokens, width) : x;
+    const int width = x.cols, tokens = network->config.token_count;
+    const struct clv_tensor before = tape ? clv_tensor(tape->embedded, x.rows, width) : x;
     const struct clv_tensor patches = gather_patches(pass, pixels);
     const struct clv_tensor embedded = clv_tensor(pass->scratch.mixed, patches.rows, width);
 
@@ -124,7 +135,27 @@ struct clv_tensor clv_pass_frames(const struct clv_pass *pass, const struct clv_
                     clv_network_single(network, CLV_PARAM_CLASS_EMBEDDING),
                     matrix(pass, CLV_PARAM_FRAME_POSITION, tokens, width));
     norm(pass, x, before, CLV_PARAM_LN_PRE_WEIGHT, CLV_PARAM_LN_PRE_BIAS);
-    return clv_blocks_forward(network->device, &run, x);
+    (void)clv_blocks_forward(network->device, run, x);
+}
+
+struct clv_tensor clv_pass_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
+                                  struct clv_tensor pixels, bool class_only)
+{
+    struct clv_device *device = pass->network->device;
+    const struct clv_model_config *config = &pass->network->config;
+    const struct clv_block_run run = frames_run(pass, tape, pixels.rows, class_only);
+    const struct clv_tensor x =
+        clv_tensor(clv_blocks_input(&run), pixels.rows * config->token_count, config->vision.width);
+    if (tape) {
+        run_frames(pass, tape, &run, pixels, x);
+        return clv_blocks_result(&run, x);
+    }
+    const struct clv_replay_key key =
+        replay_key(pass, pixels, class_only ? REPLAY_FRAME_CLASSES : REPLAY_FRAMES, pixels.rows);
+    for (bool calls = clv_device_replay_begin(device, &key); calls;
+         calls = clv_device_replay_end(device))
+        run_frames(pass, NULL, &run, pixels, x);
+    return clv_blocks_result(&run, x);
 }
 
 void clv_pass_frames_backward(const struct clv_pass *pass, const struct clv_tower_tape *tape,
@@ -176,7 +207,14 @@ struct clv_tensor clv_pass_windows(const struct clv_pass *pass, const struct clv
     clv_window_embed(network->device, x, windows->frames, windows->slots, frame_count,
                      windows->token_count,
                      matrix(pass, CLV_PARAM_TEMPORAL_EMBEDDING, frame_count, width));
-    return clv_blocks_forward(network->device, &run, x);
+    if (tape || run.count == 0)
+        return clv_blocks_forward(network->device, &run, x);
+    const struct clv_replay_key key = replay_key(
+        pass, x, windows->all_rows ? REPLAY_WINDOWS : REPLAY_WINDOW_CLASSES, windows->count);
+    for (bool calls = clv_device_replay_begin(network->device, &key); calls;
+         calls = clv_device_replay_end(network->device))
+        (void)clv_blocks_forward(network->device, &run, x);
+    return clv_blocks_result(&run, x);
 }
 
 struct clv_tensor clv_pass_windows_backward(const struct clv_pass *pass,
