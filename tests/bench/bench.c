@@ -15,7 +15,8 @@
 
 void bench_begin(struct bench *bench, const char *name, const char *case_name)
 {
-    *bench = (struct bench){.run_min = 5, .seconds_goal = 1.0, .line = clv_json_object()};
+    *bench =
+        (struct bench){.run_min = 5, .warm_min = 1, .seconds_goal = 1.0, .line = clv_json_object()};
     clv_json_put_string(bench->line, "bench", name);
     clv_json_put_string(bench->line, "case", case_name);
 }
@@ -31,9 +32,10 @@ bool bench_next(struct bench *bench)
 {
     double now = clv_clock_seconds();
     if (bench->started > 0) {
-        if (bench->is_warm)
+        if (bench->warm_count >= bench->warm_min)
             bench_sample(bench, now - bench->started);
-        bench->is_warm = true;
+        else
+            bench->warm_count++;
     }
     if (bench->count >= BENCH_RUN_MAX ||
         (bench->count >= bench->run_min && bench->total_s >= bench->seconds_goal))
@@ -89,6 +91,11 @@ void bench_end(struct bench *bench)
         printf("%s\n", text.data);
     fflush(stdout);
     clv_bytes_release(&text);
+    bench_drop(bench);
+}
+
+void bench_drop(struct bench *bench)
+{
     clv_json_free(bench->line);
     bench->line = NULL;
 }
@@ -147,6 +154,80 @@ double bench_sgemm_peak(struct clv_device *device, int side)
     clv_weight_release(&weight);
     clv_buffer_free(buffer);
     return 2e-9 * (double)side * side * side / best;
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+enum { CPU_SIDE = 2048, CUDA_SIDE = 8192, COPY_MIB_CPU = 128, COPY_MIB_CUDA = 1024, COPIES = 4 };
+
+static double copy_peak(struct clv_device *device, size_t size_bytes)
+{
+    const int cols = 4096, rows = (int)(size_bytes / sizeof(float) / (size_t)cols);
+    struct clv_buffer *buffer = NULL;
+    double best = 1e30;
+    if (clv_buffer_create(&buffer, device, 2 * size_bytes) != CLV_OK)
+        return 0;
+    float *data = clv_buffer_data(buffer);
+    const struct clv_tensor from = clv_tensor(data, rows, cols);
+    const struct clv_tensor to = clv_tensor(data + (size_t)rows * (size_t)cols, rows, cols);
+    for (int run = 0; run < 6; run++) {
+        const double started = clv_clock_seconds();
+        for (int i = 0; i < COPIES; i++)
+            clv_copy(device, to, from);
+        if (clv_device_sync(device) != CLV_OK)
+            break;
+        const double seconds = (clv_clock_seconds() - started) / COPIES;
+        if (run > 0 && seconds < best)
+            best = seconds;
+    }
+    clv_buffer_free(buffer);
+    return 2e-9 * (double)size_bytes / best;
+}
+
+void bench_limits_raise(struct bench_limits *limits, struct clv_device *device)
+{
+    const bool is_cpu = clv_device_kind(device) == CLV_DEVICE_CPU;
+    const size_t copied = (size_t)(is_cpu ? COPY_MIB_CPU : COPY_MIB_CUDA) << 20;
+    const double gflops = bench_sgemm_peak(device, is_cpu ? CPU_SIDE : CUDA_SIDE);
+    const double gbytes_per_s = copy_peak(device, copied);
+    if (gflops > limits->gflops)
+        limits->gflops = gflops;
+    if (gbytes_per_s > limits->gbytes_per_s)
+        limits->gbytes_per_s = gbytes_per_s;
+}
+
+int bench_limits_raise_apart(struct bench_limits *limits)
+{
+    struct clv_device *device = NULL;
+    int status = bench_device_open(&device);
+    if (status != CLV_OK)
+        return status;
+    bench_limits_raise(limits, device);
+    clv_device_close(device);
+    return CLV_OK;
+}
+
+void bench_shares(struct bench *bench, const struct bench_limits *limits, double gflop,
+                  double gbyte)
+{
+    const double seconds = bench_min(bench);
+    if (gflop > 0) {
+        bench_number(bench, "gflops", gflop / seconds);
+        bench_number(bench, "peak_gflops", limits->gflops);
+        bench_number(bench, "share_of_peak", gflop / seconds / limits->gflops);
+    }
+    if (gbyte > 0) {
+        bench_number(bench, "gbytes_per_s", gbyte / seconds);
+        bench_number(bench, "peak_gbytes_per_s", limits->gbytes_per_s);
+        bench_number(bench, "share_of_bandwidth", gbyte / seconds / limits->gbytes_per_s);
+    }
+}
+
+void bench_device(struct bench *bench, const struct clv_device *device)
+{
+    static const char *const precisions[] = {"fp32", "tf32", "bf16"};
+    bench_text(bench, "device", clv_device_name(device));
+    bench_text(bench, "precision", precisions[clv_device_precision(device)]);
 }
 
 float *bench_take(float **at, size_t count)

@@ -20,13 +20,14 @@ struct bench {
     double started, total_s;
     int count;
     int run_min;         /* at least so many timed runs [5] */
+    int warm_min;        /* runs before them, not counted [1] */
     double seconds_goal; /* and about this long in all [1] */
-    bool is_warm;
+    int warm_count;
     struct clv_json *line;
 };
 
 void bench_begin(struct bench *bench, const char *name, const char *case_name);
-/* True while another run is wanted; the first run warms up and is not counted. */
+/* True while another run is wanted. */
 bool bench_next(struct bench *bench);
 /* For work timed elsewhere: one sample. */
 void bench_sample(struct bench *bench, double seconds);
@@ -35,8 +36,9 @@ double bench_median(struct bench *bench);
 double bench_percentile(struct bench *bench, double percent);
 void bench_number(struct bench *bench, const char *key, double value);
 void bench_text(struct bench *bench, const char *key, const char *value);
-/* Prints the line and frees it. */
+/* Prints the line and frees it; frees it alone. */
 void bench_end(struct bench *bench);
+void bench_drop(struct bench *bench);
 
 /* Highest resident set of this process so far, MiB. */
 double bench_peak_mib(void);
@@ -44,9 +46,27 @@ double bench_peak_mib(void);
  * (fp32, tf32, bf16) name. */
 struct clv_device;
 int bench_device_open(struct clv_device **out);
-/* GFLOP/s of a large square sgemm (clv_linear without epilogue) on the device's threads: the
- * machine's measured peak that shares are taken of. Best of several runs of side `side`. */
+/* GFLOP/s of a large square product (clv_linear without epilogue, at the device's precision) of
+ * side `side`: the measured peak that shares are taken of. Best of several runs. */
 double bench_sgemm_peak(struct clv_device *device, int side);
+
+/* What a device gives at its best, each measured. */
+struct bench_limits {
+    double gflops;       /* of large products at the device's precision */
+    double gbytes_per_s; /* read and written by a large copy */
+};
+/* Other work on the machine slows either side of a comparison, so limits are measured before and
+ * after, and the larger count: raises *limits, zero at first. */
+void bench_limits_raise(struct bench_limits *limits, struct clv_device *device);
+/* On a device of its own, which leaves no trace in the memory high-water mark of another. */
+int bench_limits_raise_apart(struct bench_limits *limits);
+/* Adds what work of `gflop` and `gbyte` that took bench_min() reached of the limits. Zero: not
+ * said.
+ */
+void bench_shares(struct bench *bench, const struct bench_limits *limits, double gflop,
+                  double gbyte);
+/* Adds the device's name and precision. */
+void bench_device(struct bench *bench, const struct clv_device *device);
 
 /* The next `count` floats at *at, which moves on by a multiple of 64 bytes. */
 float *bench_take(float **at, size_t count);

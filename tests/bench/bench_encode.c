@@ -1,6 +1,9 @@
-/* Encoding at the published sizes: clips and frames a second, and the share of the machine's
- * measured sgemm peak that the exact multiply-adds amount to.
- *   bench_encode [ARCH…]     vit-b-32 and vit-b-16 where none is named */
+/* Encoding at the published sizes, from frames on the host to vectors: clips a second, and what of
+ * the device's measured limits the exact multiply-adds and the bytes that ops must move amount to.
+ *   bench_encode [--sweep[=MAX]] [--cosine] [ARCH[:FRAMES]…]     vit-b-32 and vit-b-16, 8 frames
+ *   --sweep    clips a pass double, up to MAX, until the throughput no longer rises or memory ends;
+ *              the best counts. Without it one clip is encoded at a time, and texts as well
+ *   --cosine   the vectors' distance from the CPU's in fp32 */
 #include "core/error.h"
 #include "core/model/encoder.h"
 #include "core/model/model.h"
@@ -8,12 +11,27 @@
 #include "tests/bench/bench.h"
 #include "tests/model/random_model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FRAMES = 8, PROMPTS = 16, PEAK_SIDE = 2048 };
+enum { PROMPTS = 16, FIRST_BATCH = 4, BATCH_MAX = 1024, WARM_RUNS = 3 };
+
+static struct {
+    bool cosine;
+    int batch_max; /* of the sweep; 0: none */
+} flags;
+
+/* One architecture and number of frames, and the limits measured so far. */
+struct subject {
+    char name[48]; /* "vit-b-16 T8" */
+    struct clv_model model;
+    struct clv_model_facts facts;
+    struct bench_limits limits;
+    float *reference; /* vector of the first clip by the CPU in fp32; NULL: not asked for */
+};
 
 static int check(int status)
 {
@@ -24,13 +42,21 @@ static int check(int status)
     return status;
 }
 
+static void *need(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (!memory)
+        exit(1);
+    return memory;
+}
+
 /* A random model on disk; the file is gone once it is mapped. */
-static void open_model(struct clv_model *out, const char *arch)
+static void open_model(struct clv_model *out, const char *arch, int frames)
 {
     char path[] = "/tmp/bench_encode.XXXXXX";
     int file = mkstemp(path);
     *out = (struct clv_model){0};
-    if (file < 0 || !random_model_arch(&out->config, arch, FRAMES, CLV_MASK_KMT, false)) {
+    if (file < 0 || !random_model_arch(&out->config, arch, frames, CLV_MASK_KMT, false)) {
         fprintf(stderr, "bench_encode: no model '%s'\n", arch);
         exit(1);
     }
@@ -42,87 +68,246 @@ static void open_model(struct clv_model *out, const char *arch)
     check(status);
 }
 
-/* `before`: the peak measured before the case. Other work on the machine slows either side, so it
- * is measured again and the larger counts. */
-static void report(struct bench *bench, struct clv_device *device, double gmacs, double before)
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+/* Of one block over `rows`, `queries` of which it computes to the end: the stream is fp32, what
+ * lies between two products has `wide` bytes a number, and so have weights. */
+static double block_bytes(const struct clv_tower *tower, double rows, double queries, double wide)
 {
-    double gflops = 2 * gmacs / bench_min(bench);
-    double after = bench_sgemm_peak(device, PEAK_SIDE);
-    double peak_gflops = after > before ? after : before;
-    bench_number(bench, "gmacs", gmacs);
-    bench_number(bench, "gflops", gflops);
-    bench_number(bench, "peak_gflops", peak_gflops);
-    bench_number(bench, "share_of_peak", gflops / peak_gflops);
-    bench_end(bench);
+    const double w = tower->width, hidden = tower->mlp_width;
+    const double norm = 4 * w + wide * w;
+    const double keys = rows * (norm + wide * 3 * w + wide * 2 * w); /* k and v, read again */
+    const double query = wide * 2 * w + wide * w + wide * w;         /* q, read again; its result */
+    const double rest = wide * w + 8 * w + norm + wide * (w + 2 * hidden) + 8 * w;
+    return keys + queries * (query + rest) + wide * (4 * w * w + 2 * w * hidden);
 }
 
-static void bench_vision(struct clv_device *device, const struct clv_model *model, const char *arch,
-                         const struct clv_model_facts *facts)
+static double blocks_bytes(const struct clv_tower *tower, double rows, double last, double wide)
 {
-    const size_t side = (size_t)model->config.image_side;
-    static const int32_t slots[FRAMES] = {0, 1, 2, 3, 4, 5, 6, 7};
-    struct clv_encoder *encoder = NULL;
-    struct bench bench;
-    char name[64];
-    float *pixels = malloc(FRAMES * 3 * side * side * sizeof *pixels);
-    float *vector = malloc((size_t)model->config.embed_dim * sizeof *vector);
-    if (!pixels || !vector)
-        exit(1);
-    for (size_t i = 0; i < FRAMES * 3 * side * side; i++)
-        pixels[i] = (float)(i * 2654435761u % 1024) / 512 - 1;
-    check(clv_encoder_create(&encoder, device, model->weights, &model->config,
-                             &(struct clv_encoder_options){.no_text = true}));
-    const struct clv_window_outputs outputs = {.vectors = vector};
+    if (tower->layer_count == 0)
+        return 0;
+    return (tower->layer_count - 1) * block_bytes(tower, rows, rows, wide) +
+           block_bytes(tower, rows, last, wide);
+}
 
-    snprintf(name, sizeof name, "%s clip of %d", arch, FRAMES);
-    double peak = bench_sgemm_peak(device, PEAK_SIDE);
-    bench_begin(&bench, "encode", name);
-    while (bench_next(&bench)) {
-        check(clv_encoder_frames(encoder, slots, pixels, FRAMES));
-        check(clv_encoder_windows(encoder, &outputs, slots, 1));
+/* Gigabytes that the ops of `frames` frames' tokens read and write at least. */
+static double frames_gbytes(const struct clv_model_config *config, double frames, double wide)
+{
+    const double w = config->vision.width, rows = frames * config->token_count;
+    const double pixels = frames * 3 * config->image_side * config->image_side;
+    const double last = config->temporal.layer_count ? rows : frames;
+    const double patches =
+        pixels + 2 * wide * pixels + wide * 3 * config->patch_side * config->patch_side * w;
+    const double embed = rows * w * (4 + 8 + 8); /* from the product, embedded, normed */
+    return 1e-9 * (patches + embed + blocks_bytes(&config->vision, rows, last, wide));
+}
+
+static double windows_gbytes(const struct clv_model_config *config, double windows, double wide)
+{
+    const double frames = windows * config->frame_count, rows = frames * config->token_count;
+    return 1e-9 * (rows * config->temporal.width * 8 +
+                   blocks_bytes(&config->temporal, rows, frames, wide));
+}
+
+/* Bytes of a number between two products. */
+static double wide_of(const struct clv_device *device)
+{
+    (void)device;
+    return sizeof(float);
+}
+
+/* ---- vision ---------------------------------------------------------------------------------- */
+
+/* An encoder of `batch` clips a pass with two passes' frames, so that those of the second can come
+ * while the first is computed. */
+struct run {
+    struct clv_device *device;
+    struct clv_encoder *encoder;
+    int batch, clips;
+    int32_t *slots;
+    float *pixels, *vectors;
+};
+
+static void run_close(struct run *run)
+{
+    clv_encoder_free(run->encoder);
+    clv_device_close(run->device);
+    free(run->slots);
+    free(run->pixels);
+    free(run->vectors);
+    *run = (struct run){0};
+}
+
+/* CLV_ENOMEM where the device has not the memory. */
+static int run_open(struct run *run, const struct subject *subject, int batch)
+{
+    const struct clv_model_config *config = &subject->model.config;
+    const int clips = flags.batch_max ? 2 * batch : batch, frames = clips * config->frame_count;
+    const size_t frame = 3 * (size_t)config->image_side * (size_t)config->image_side;
+    const struct clv_encoder_options options = {.no_text = true,
+                                                .slot_count = frames,
+                                                .frame_batch_max = batch * config->frame_count,
+                                                .window_batch_max = batch};
+    *run = (struct run){.batch = batch, .clips = clips};
+    int status = bench_device_open(&run->device);
+    if (status == CLV_OK)
+        status = clv_encoder_create(&run->encoder, run->device, subject->model.weights, config,
+                                    &options);
+    run->slots = need((size_t)frames, sizeof *run->slots);
+    run->vectors = need((size_t)(clips * config->embed_dim), sizeof *run->vectors);
+    run->pixels = need((size_t)frames * frame, sizeof *run->pixels);
+    for (int i = 0; i < frames; i++)
+        run->slots[i] = i;
+    for (size_t i = 0; i < (size_t)frames * frame; i++)
+        run->pixels[i] = (float)(i * 2654435761u % 1024) / 512 - 1;
+    return status;
+}
+
+static int encode_frames(struct run *run)
+{
+    const int frames = run->clips * clv_encoder_config(run->encoder)->frame_count;
+    return clv_encoder_frames(run->encoder, run->slots, run->pixels, frames);
+}
+
+static int encode_windows(struct run *run)
+{
+    return clv_encoder_windows(run->encoder, &(struct clv_window_outputs){.vectors = run->vectors},
+                               run->slots, run->clips);
+}
+
+static int encode_clips(struct run *run)
+{
+    int status = encode_frames(run);
+    return status == CLV_OK ? encode_windows(run) : status;
+}
+
+/* What is measured: all of it, or one branch. */
+static const struct task {
+    const char *name;
+    int (*work)(struct run *run);
+    bool has_frames, has_windows;
+} tasks[] = {
+    {"encode", encode_clips, true, true},
+    {"spatial", encode_frames, true, false},
+    {"temporal", encode_windows, false, true},
+};
+
+static double cosine(const float *a, const float *b, int count)
+{
+    double product = 0, squares_a = 0, squares_b = 0;
+    for (int k = 0; k < count; k++) {
+        product += (double)a[k] * b[k];
+        squares_a += (double)a[k] * a[k];
+        squares_b += (double)b[k] * b[k];
     }
-    bench_number(&bench, "clips_per_s", 1 / bench_min(&bench));
-    bench_number(&bench, "frames_per_s", FRAMES / bench_min(&bench));
-    report(&bench, device, FRAMES * facts->frame_gmacs + facts->window_gmacs, peak);
+    return product / sqrt(squares_a * squares_b);
+}
 
-    snprintf(name, sizeof name, "%s frames", arch);
-    peak = bench_sgemm_peak(device, PEAK_SIDE);
-    bench_begin(&bench, "encode", name);
-    while (bench_next(&bench))
-        check(clv_encoder_frames(encoder, slots, pixels, FRAMES));
-    bench_number(&bench, "frames_per_s", FRAMES / bench_min(&bench));
-    report(&bench, device, FRAMES * facts->frame_gmacs, peak);
+/* A measured batch: its line, not ended yet, and the work of a run. */
+struct outcome {
+    struct bench bench;
+    int batch;
+    double gflop, gbyte;
+};
 
-    snprintf(name, sizeof name, "%s window", arch);
-    peak = bench_sgemm_peak(device, PEAK_SIDE);
-    bench_begin(&bench, "encode", name);
-    while (bench_next(&bench))
-        check(clv_encoder_windows(encoder, &outputs, slots, 1));
-    bench_number(&bench, "windows_per_s", 1 / bench_min(&bench));
-    report(&bench, device, facts->window_gmacs, peak);
-    clv_encoder_free(encoder);
-    free(pixels);
-    free(vector);
+static void describe(struct outcome *out, const struct subject *subject, const struct task *task,
+                     const struct run *run)
+{
+    const struct clv_model_config *config = &subject->model.config;
+    const double frames = config->frame_count, clips = run->clips, wide = wide_of(run->device);
+    double gmacs = 0, gbyte = 0; /* of a clip, and of a pass */
+    if (task->has_frames) {
+        gmacs += frames * subject->facts.frame_gmacs;
+        gbyte += frames_gbytes(config, run->batch * frames, wide);
+    }
+    if (task->has_windows) {
+        gmacs += subject->facts.window_gmacs;
+        gbyte += windows_gbytes(config, run->batch, wide);
+    }
+    out->gflop = 2 * gmacs * clips;
+    out->gbyte = gbyte * clips / run->batch;
+    bench_device(&out->bench, run->device);
+    bench_number(&out->bench, "batch", run->batch);
+    bench_number(&out->bench, "clips", clips);
+    bench_number(&out->bench, "clips_per_s", clips / bench_min(&out->bench));
+    bench_number(&out->bench, "frames_per_s", clips * frames / bench_min(&out->bench));
+    bench_number(&out->bench, "gmacs_per_clip", gmacs);
+    bench_number(&out->bench, "memory_peak_mib",
+                 (double)clv_device_memory_peak(run->device) / (1024.0 * 1024.0));
+    if (subject->reference && task->has_windows)
+        bench_number(&out->bench, "cosine",
+                     cosine(run->vectors, subject->reference, config->embed_dim));
+}
+
+/* CLV_ENOMEM where the device has not the memory; any other failure ends the program. */
+static int measure(struct outcome *out, const struct subject *subject, const struct task *task,
+                   int batch)
+{
+    struct run run;
+    char name[80];
+    int status = run_open(&run, subject, batch);
+    snprintf(name, sizeof name, "%s %s", task->name, subject->name);
+    *out = (struct outcome){.batch = batch};
+    bench_begin(&out->bench, "encode", name);
+    out->bench.warm_min = WARM_RUNS;
+    if (status == CLV_OK)
+        status = encode_clips(&run); /* windows need frames to look at */
+    while (status == CLV_OK && bench_next(&out->bench))
+        status = task->work(&run);
+    if (status == CLV_OK)
+        describe(out, subject, task, &run);
+    else if (status != CLV_ENOMEM)
+        check(status);
+    run_close(&run);
+    return status;
+}
+
+static double speed(struct outcome *outcome)
+{
+    return outcome->batch / bench_min(&outcome->bench);
+}
+
+/* Prints the best batch's line, or that of one clip. */
+static void bench_task(struct subject *subject, const struct task *task)
+{
+    struct outcome best, next;
+    int falls = 0;
+    check(bench_limits_raise_apart(&subject->limits));
+    check(measure(&best, subject, task, flags.batch_max ? FIRST_BATCH : 1));
+    for (int batch = 2 * FIRST_BATCH; batch <= flags.batch_max && falls < 2; batch *= 2) {
+        if (measure(&next, subject, task, batch) != CLV_OK) {
+            bench_drop(&next.bench);
+            break;
+        }
+        falls = speed(&next) > 1.02 * speed(&best) ? 0 : falls + 1;
+        struct outcome *worse = speed(&next) > speed(&best) ? &best : &next;
+        bench_drop(&worse->bench);
+        if (worse == &best)
+            best = next;
+    }
+    check(bench_limits_raise_apart(&subject->limits));
+    bench_shares(&best.bench, &subject->limits, best.gflop, best.gbyte);
+    bench_end(&best.bench);
 }
 
 /* Sixteen prompts of the length of CLAVER's templates with a short action. */
-static void bench_prompts(struct clv_device *device, const struct clv_model *model,
-                          const char *arch)
+static void bench_prompts(const struct subject *subject)
 {
+    const struct clv_model *model = &subject->model;
     int32_t ids[PROMPTS * 16], starts[PROMPTS + 1] = {0};
+    struct clv_device *device = NULL;
     struct clv_encoder *encoder = NULL;
     struct bench bench;
-    char name[64];
-    float *features = malloc(PROMPTS * (size_t)model->config.embed_dim * sizeof *features);
-    if (!features)
-        exit(1);
+    char name[80];
+    float *features = need(PROMPTS * (size_t)model->config.embed_dim, sizeof *features);
     for (int i = 0; i < PROMPTS; i++)
         starts[i + 1] = starts[i] + 8 + i % 6;
     for (int i = 0; i < starts[PROMPTS]; i++)
         ids[i] = (int32_t)((unsigned)i * 2654435761u % (unsigned)model->config.vocabulary_size);
+    check(bench_device_open(&device));
     check(clv_encoder_create(&encoder, device, model->weights, &model->config,
                              &(struct clv_encoder_options){.no_vision = true}));
-    snprintf(name, sizeof name, "%s text of %d prompts", arch, PROMPTS);
+    snprintf(name, sizeof name, "%d texts %s", PROMPTS, subject->name);
     bench_begin(&bench, "encode", name);
     while (bench_next(&bench))
         check(clv_encoder_text(encoder, features, ids, starts, PROMPTS));
@@ -130,26 +315,66 @@ static void bench_prompts(struct clv_device *device, const struct clv_model *mod
     bench_number(&bench, "prompts_per_s", PROMPTS / bench_min(&bench));
     bench_end(&bench);
     clv_encoder_free(encoder);
+    clv_device_close(device);
     free(features);
+}
+
+/* The first clip's vector by the CPU in fp32. */
+static void find_reference(struct subject *subject)
+{
+    const struct clv_device_options cpu = {.kind = CLV_DEVICE_CPU};
+    struct run run;
+    check(run_open(&run, subject, 1));
+    clv_encoder_free(run.encoder);
+    clv_device_close(run.device);
+    run.encoder = NULL;
+    run.device = NULL;
+    run.clips = 1;
+    check(clv_device_open(&run.device, &cpu));
+    check(clv_encoder_create(&run.encoder, run.device, subject->model.weights,
+                             &subject->model.config,
+                             &(struct clv_encoder_options){.no_text = true}));
+    check(encode_clips(&run));
+    subject->reference = run.vectors;
+    run.vectors = NULL;
+    run_close(&run);
+}
+
+static void bench_subject(const char *text)
+{
+    struct subject subject = {0};
+    const char *colon = strchr(text, ':');
+    const int frames = colon ? (int)strtol(colon + 1, NULL, 10) : 8;
+    char arch[32];
+    snprintf(arch, sizeof arch, "%.*s", colon ? (int)(colon - text) : (int)sizeof arch - 1, text);
+    snprintf(subject.name, sizeof subject.name, "%s T%d", arch, frames);
+    open_model(&subject.model, arch, frames);
+    check(clv_model_facts(&subject.facts, &subject.model));
+    if (flags.cosine)
+        find_reference(&subject);
+    for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++)
+        bench_task(&subject, &tasks[i]);
+    if (!flags.batch_max)
+        bench_prompts(&subject);
+    free(subject.reference);
+    clv_model_release(&subject.model);
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const usual[] = {"vit-b-32", "vit-b-16"};
-    const char *const *archs = argc > 1 ? (const char *const *)argv + 1 : usual;
-    int count = argc > 1 ? argc - 1 : 2;
-    struct clv_device *device = NULL;
-    check(bench_device_open(&device));
-    fprintf(stderr, "bench_encode: %s\n", clv_device_name(device));
-    for (int i = 0; i < count; i++) {
-        struct clv_model model;
-        struct clv_model_facts facts;
-        open_model(&model, archs[i]);
-        check(clv_model_facts(&facts, &model));
-        bench_vision(device, &model, archs[i], &facts);
-        bench_prompts(device, &model, archs[i]);
-        clv_model_release(&model);
+    int given = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--sweep", 7) == 0)
+            flags.batch_max = argv[i][7] == '=' ? (int)strtol(argv[i] + 8, NULL, 10) : BATCH_MAX;
+        flags.cosine = flags.cosine || strcmp(argv[i], "--cosine") == 0;
+        given += argv[i][0] != '-';
     }
-    clv_device_close(device);
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] != '-')
+            bench_subject(argv[i]);
+    if (given == 0) {
+        bench_subject("vit-b-32");
+        bench_subject("vit-b-16");
+    }
     return 0;
 }

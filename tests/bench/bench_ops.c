@@ -181,7 +181,7 @@ static double flops_of(const struct stage *s, const struct shape *shape, enum op
 /* The fastest of a few runs on the plain device, seconds. */
 static double plain_seconds(struct stage *plain, enum op op)
 {
-    struct bench bench = {.run_min = 3, .seconds_goal = 0.1};
+    struct bench bench = {.run_min = 3, .warm_min = 1, .seconds_goal = 0.1};
     while (bench_next(&bench))
         ops[op].run(plain);
     return bench_min(&bench);

@@ -1,6 +1,8 @@
-/* A training step (forward, backward, AdamW): clips a second, the share of the machine's measured
- * sgemm peak that the exact multiply-adds amount to, and memory.
- *   bench_train [CASE…]     all cases where none is named; `bench_train list` names them */
+/* A training step (forward, backward, AdamW): clips a second, the share of the device's measured
+ * peak that the exact multiply-adds amount to, and memory.
+ *   bench_train [--sweep[=MAX]] [CASE…]     all cases but the large where none is named
+ *   bench_train list                        names them
+ *   --sweep    clips a batch rise, up to MAX, until memory ends; the best throughput counts */
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/model/learner.h"
@@ -14,21 +16,28 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PEAK_SIDE = 2048, TEXT_TOKENS = 10, RUNS = 4 };
+enum { TEXT_TOKENS = 10, RUNS = 4, WARM_RUNS = 3, MAX_CLIPS = 512 };
 
 struct train_case {
     const char *name;
     int side, patch, width, layers, temporal_layers, text_width, text_layers, embed, vocabulary;
     int frames, clips, prompts, classes;
     bool checkpoint, freeze_text;
+    bool is_large; /* only where named */
 };
 
 static const struct train_case cases[] = {
-    {"mini", 64, 8, 192, 6, 2, 128, 4, 128, 4096, 8, 32, 5, 48, false, false},
-    {"mini-checkpoint", 64, 8, 192, 6, 2, 128, 4, 128, 4096, 8, 32, 5, 48, true, false},
-    {"vit-b-32", 224, 32, 768, 12, 4, 512, 12, 512, 49408, 8, 4, 2, 20, false, false},
-    {"vit-b-32-frozen-text", 224, 32, 768, 12, 4, 512, 12, 512, 49408, 8, 4, 2, 20, false, true},
+    {"mini", 64, 8, 192, 6, 2, 128, 4, 128, 4096, 8, 32, 5, 48, false, false, false},
+    {"mini-checkpoint", 64, 8, 192, 6, 2, 128, 4, 128, 4096, 8, 32, 5, 48, true, false, false},
+    {"vit-b-32", 224, 32, 768, 12, 4, 512, 12, 512, 49408, 8, 4, 2, 20, false, false, false},
+    {"vit-b-32-frozen-text", 224, 32, 768, 12, 4, 512, 12, 512, 49408, 8, 4, 2, 20, false, true,
+     false},
+    {"vit-b-16", 224, 16, 768, 12, 4, 512, 12, 512, 49408, 8, 4, 2, 20, false, false, true},
+    {"tiny", 64, 16, 128, 3, 1, 64, 2, 64, 514, 8, 4, 2, 20, false, false, true},
 };
+
+/* Clips that a sweep tries; steps fine enough to come near a card's memory. */
+static const int sweep[] = {4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512};
 
 static int check(int status)
 {
@@ -128,86 +137,136 @@ static void free_data(struct data *data)
     free(data->starts);
 }
 
-static void step(struct clv_learner *learner, const struct clv_learner_batch *batch)
+/* Its line, not ended yet, and the work of a step. */
+struct outcome {
+    struct bench bench;
+    int clips;
+    double gflop;
+};
+
+static void describe(struct outcome *out, const struct train_case *c, struct clv_device *device,
+                     struct clv_learner *learner)
+{
+    bench_device(&out->bench, device);
+    bench_number(&out->bench, "batch", c->clips);
+    bench_number(&out->bench, "texts", c->prompts * c->classes);
+    bench_number(&out->bench, "clips_per_s", c->clips / bench_min(&out->bench));
+    bench_number(&out->bench, "gmacs", out->gflop / 2);
+    bench_number(&out->bench, "activation_mib",
+                 (double)clv_learner_activation_bytes(learner) / (1024.0 * 1024.0));
+    bench_number(&out->bench, "memory_peak_mib",
+                 (double)clv_device_memory_peak(device) / (1024.0 * 1024.0));
+    bench_number(&out->bench, "peak_rss_mib", bench_peak_mib());
+}
+
+static int step(struct clv_learner *learner, const struct clv_learner_batch *batch)
 {
     clv_learner_zero_gradients(learner);
-    check(clv_learner_forward_backward(learner, NULL, batch));
-    check(clv_learner_step(learner, NULL, &clv_learner_step_defaults));
+    int status = clv_learner_forward_backward(learner, NULL, batch);
+    return status == CLV_OK ? clv_learner_step(learner, NULL, &clv_learner_step_defaults) : status;
 }
 
-static void report(struct bench *bench, const struct train_case *c, struct clv_learner *learner,
-                   double gmacs, double peak_gflops)
+static int run_steps(struct bench *bench, const struct train_case *c, struct clv_learner *learner)
 {
-    const double gflops = 2 * gmacs / bench_min(bench);
-    bench_number(bench, "clips", c->clips);
-    bench_number(bench, "clips_per_s", c->clips / bench_min(bench));
-    bench_number(bench, "gmacs", gmacs);
-    bench_number(bench, "gflops", gflops);
-    bench_number(bench, "peak_gflops", peak_gflops);
-    bench_number(bench, "share_of_peak", gflops / peak_gflops);
-    bench_number(bench, "activation_mib",
-                 (double)clv_learner_activation_bytes(learner) / (1024.0 * 1024.0));
-    bench_number(bench, "device_mib", (double)clv_learner_bytes(learner) / (1024.0 * 1024.0));
-    bench_number(bench, "peak_rss_mib", bench_peak_mib());
-    bench_end(bench);
-}
-
-static void run_case(struct clv_device *device, const struct train_case *c)
-{
-    struct clv_model model;
-    struct clv_learner *learner = NULL;
-    struct bench bench;
-    char name[96];
-    open_model(&model, c);
     struct data data = make_data(c);
+    const struct clv_learner_batch batch = {.clip_count = c->clips,
+                                            .pixels = data.pixels,
+                                            .text_count = c->prompts * c->classes,
+                                            .prompt_count = c->prompts,
+                                            .ids = data.ids,
+                                            .starts = data.starts,
+                                            .labels = data.labels};
+    int status = CLV_OK;
+    for (int run = 0; run < WARM_RUNS + RUNS && status == CLV_OK; run++) {
+        const double started = clv_clock_seconds();
+        status = step(learner, &batch);
+        if (status == CLV_OK && run >= WARM_RUNS)
+            bench_sample(bench, clv_clock_seconds() - started);
+    }
+    free_data(&data);
+    return status;
+}
+
+/* CLV_ENOMEM where the device has not the memory; any other failure ends the program. */
+static int measure(struct outcome *out, const struct train_case *c, const struct clv_model *model)
+{
     const int texts = c->prompts * c->classes;
     const struct clv_learner_options options = {.checkpoint = c->checkpoint,
                                                 .freeze_text = c->freeze_text,
                                                 .clip_max = c->clips,
                                                 .text_max = texts,
                                                 .text_row_max = texts * TEXT_TOKENS};
-    const struct clv_learner_batch batch = {.clip_count = c->clips,
-                                            .pixels = data.pixels,
-                                            .text_count = texts,
-                                            .prompt_count = c->prompts,
-                                            .ids = data.ids,
-                                            .starts = data.starts,
-                                            .labels = data.labels};
-    check(clv_learner_create(&learner, device, &model.config, model.weights, &options));
-    snprintf(name, sizeof name, "%s, %d clips of %d, %d texts", c->name, c->clips, c->frames,
-             texts);
-    double peak = bench_sgemm_peak(device, PEAK_SIDE);
-    bench_begin(&bench, "train", name);
-    step(learner, &batch); /* warms up */
-    for (int run = 0; run < RUNS; run++) {
-        const double started = clv_clock_seconds();
-        step(learner, &batch);
-        bench_sample(&bench, clv_clock_seconds() - started);
-        /* Other work on the machine slows either side: the largest peak beside the runs counts. */
-        double beside = bench_sgemm_peak(device, PEAK_SIDE);
-        peak = beside > peak ? beside : peak;
-    }
-    report(&bench, c, learner, step_gmacs(c, &model), peak);
+    struct clv_device *device = NULL;
+    struct clv_learner *learner = NULL;
+    char name[64];
+    snprintf(name, sizeof name, "train %s T%d", c->name, c->frames);
+    *out = (struct outcome){.clips = c->clips, .gflop = 2 * step_gmacs(c, model)};
+    bench_begin(&out->bench, "train", name);
+    check(bench_device_open(&device));
+    int status = clv_learner_create(&learner, device, &model->config, model->weights, &options);
+    if (status == CLV_OK)
+        status = run_steps(&out->bench, c, learner);
+    if (status == CLV_OK)
+        describe(out, c, device, learner);
+    else if (status != CLV_ENOMEM)
+        check(status);
     clv_learner_free(learner);
-    free_data(&data);
+    clv_device_close(device);
+    return status;
+}
+
+static double speed(struct outcome *outcome)
+{
+    return outcome->clips / bench_min(&outcome->bench);
+}
+
+/* Prints the line of the case, or that of its best batch. */
+static void run_case(const struct train_case *given, int clip_max)
+{
+    struct train_case c = *given;
+    struct clv_model model;
+    struct bench_limits limits = {0};
+    struct outcome best, next;
+    open_model(&model, &c);
+    check(bench_limits_raise_apart(&limits));
+    check(measure(&best, &c, &model));
+    for (size_t i = 0; i < sizeof sweep / sizeof sweep[0] && sweep[i] <= clip_max; i++) {
+        c.clips = sweep[i];
+        if (c.clips <= given->clips)
+            continue;
+        if (measure(&next, &c, &model) != CLV_OK) {
+            bench_drop(&next.bench);
+            break;
+        }
+        struct outcome *worse = speed(&next) > speed(&best) ? &best : &next;
+        bench_drop(&worse->bench);
+        if (worse == &best)
+            best = next;
+    }
+    check(bench_limits_raise_apart(&limits));
+    bench_shares(&best.bench, &limits, best.gflop, 0);
+    bench_end(&best.bench);
     clv_model_release(&model);
 }
 
 int main(int argc, char **argv)
 {
-    struct clv_device *device = NULL;
-    check(bench_device_open(&device));
-    fprintf(stderr, "bench_train: %s\n", clv_device_name(device));
+    int clip_max = 0, named = 0;
+    for (int k = 1; k < argc; k++) {
+        if (strncmp(argv[k], "--sweep", 7) == 0)
+            clip_max = argv[k][7] == '=' ? (int)strtol(argv[k] + 8, NULL, 10) : MAX_CLIPS;
+        else
+            named++;
+    }
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bool is_wanted = argc < 2;
+        bool is_wanted = named == 0 && !cases[i].is_large;
         for (int k = 1; k < argc; k++) {
             is_wanted = is_wanted || strcmp(argv[k], cases[i].name) == 0;
             if (strcmp(argv[k], "list") == 0)
                 puts(cases[i].name);
         }
         if (is_wanted)
-            run_case(device, &cases[i]);
+            run_case(&cases[i], clip_max);
     }
-    clv_device_close(device);
     return 0;
 }
