@@ -58,6 +58,7 @@ int clv_trainer_check(const struct clv_trainer_options *options)
         {"number of epochs between validations", options->validation_epochs, 0},
         {"number of steps between checkpoints", options->save_steps, 0},
         {"number of epochs to stop after", options->stop_epoch, 0},
+        {"number of more devices", options->more_device_count, 0},
     };
     const struct {
         const char *what;

@@ -271,6 +271,100 @@ static void other_options_data_or_files_do_not_go_on(void)
     squares_release(&others);
 }
 
+/* ---- several devices ------------------------------------------------------------------------- */
+
+/* Of the kind under test; where there is one CUDA device it serves several times. */
+static bool open_more(struct clv_device *more[2])
+{
+    const enum clv_device_kind kind = clv_device_kind(device);
+    const int there = clv_device_count(kind);
+    for (int i = 0; i < 2; i++) {
+        const struct clv_device_options options = {
+            .kind = kind, .thread_count = 1, .cuda_index = there > 1 ? (i + 1) % there : 0};
+        CHECK_OK(clv_device_open(&more[i], &options));
+        if (!more[i])
+            return false;
+    }
+    return true;
+}
+
+/* Everything on; a gradient of nothing but rounding moves nothing. */
+static struct clv_trainer_options devices_options(struct clv_device *const *more, int count)
+{
+    struct clv_trainer_options options = full_options();
+    options.step.eps = 1e-3f;
+    options.step.clip_norm = 1;
+    options.more_devices = more;
+    options.more_device_count = count;
+    return options;
+}
+
+static void check_near_state(const struct clv_trainer *a, const struct clv_trainer *b,
+                             const struct seen *seen_a, const struct seen *seen_b)
+{
+    const size_t count = (size_t)clv_learner_params(clv_trainer_learner(a))->element_count;
+    float *x = copy_part(a, CLV_LEARNER_VALUE), *y = copy_part(b, CLV_LEARNER_VALUE);
+    double worst = 0;
+    for (size_t i = 0; x && y && i < count; i++)
+        worst = fmax(worst, fabs((double)x[i] - (double)y[i]));
+    CHECK(x && y);
+    CHECK_NEAR(worst, 0, 2e-5);
+    CHECK_INT(seen_a->steps, seen_b->steps);
+    CHECK_INT(seen_a->epochs, seen_b->epochs);
+    CHECK_INT(seen_a->skipped[0], seen_b->skipped[0]);
+    for (int i = 0; i < 6; i++)
+        CHECK_NEAR(seen_a->losses[i], seen_b->losses[i], 1e-4);
+    free(x);
+    free(y);
+}
+
+/* Passes of four clips, the last of three, one clip broken: two or three devices, a run stopped and
+ * gone on with on the same number of them or another. */
+static void several_devices_train_as_one(void)
+{
+    struct clv_device *more[2] = {NULL, NULL};
+    struct clv_trainer_options options = devices_options(NULL, 0);
+    struct clv_trainer *one = NULL, *several = NULL, *resumed = NULL;
+    struct squares squares;
+    static struct seen want, seen, rest;
+    REQUIRE(squares_create(&squares, 19, SIDE, 3, true));
+    squares.broken = 7;
+    REQUIRE(open_more(more));
+    REQUIRE_OK(new_trainer(&one, 1, &squares, NULL, &options));
+    REQUIRE_OK(run_full(one, &want, 0));
+    for (int count = 1; count <= 2; count++) {
+        options = devices_options(more, count);
+        REQUIRE_OK(new_trainer(&several, 1, &squares, NULL, &options));
+        CHECK(strstr(clv_trainer_machine(several), "; ") != NULL);
+        REQUIRE_OK(run_full(several, &seen, 0));
+        check_near_state(several, one, &seen, &want);
+        options.directory = t_path(directory, "devices");
+        REQUIRE_OK(new_trainer(&resumed, 1, &squares, NULL, &options));
+        CHECK_ERROR(run_full(resumed, &rest, 3), CLV_ECANCELED, "canceled");
+        clv_trainer_free(resumed);
+        for (int others = 0; others <= 2; others++) {
+            options = devices_options(more, others);
+            REQUIRE_OK(new_trainer(&resumed, 1, &squares, NULL, &options));
+            REQUIRE_OK(clv_trainer_resume(resumed, t_path(directory, "devices/last.safetensors")));
+            REQUIRE_OK(run_full(resumed, &rest, 0));
+            for (int i = 0; i < 3; i++)
+                rest.losses[i] = want.losses[i];
+            rest.steps = want.steps;
+            rest.epochs = want.epochs;
+            rest.skipped[0] = want.skipped[0];
+            check_near_state(resumed, one, &rest, &want);
+            if (others == count)
+                check_same_state(resumed, several);
+            clv_trainer_free(resumed);
+        }
+        clv_trainer_free(several);
+    }
+    clv_trainer_free(one);
+    clv_device_close(more[0]);
+    clv_device_close(more[1]);
+    squares_release(&squares);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void models_written_open_with_vocabulary_and_provenance(void)
@@ -536,6 +630,10 @@ static void senseless_options_are_refused(void)
     options.batch_size = 0;
     CHECK_ERROR(new_trainer(&trainer, 1, &training, NULL, &options), CLV_EINVAL, "batch size of 0");
     options = plain_options();
+    options.more_device_count = -1;
+    CHECK_ERROR(new_trainer(&trainer, 1, &training, NULL, &options), CLV_EINVAL,
+                "more devices of -1");
+    options = plain_options();
     training.classes[3] = 8;
     CHECK_ERROR(new_trainer(&trainer, 1, &training, NULL, &options), CLV_EINVAL,
                 "clip 3 is of class 8");
@@ -550,6 +648,7 @@ static void run_all(void)
     T_RUN(stop_and_resume_is_bit_equal_to_not_stopping);
     T_RUN(the_same_trainer_goes_on_after_a_stop);
     T_RUN(other_options_data_or_files_do_not_go_on);
+    T_RUN(several_devices_train_as_one);
     T_RUN(models_written_open_with_vocabulary_and_provenance);
     T_RUN(broken_clips_are_skipped_counted_and_named);
     T_RUN(a_source_of_broken_clips_only_is_refused);
