@@ -114,7 +114,7 @@ static __global__ void __launch_bounds__(CLV_ATTEND_THREADS)
     attend_kernel(struct clv_attend_plan plan)
 {
     constexpr int KEYS = keys_of<WIDTH>, R = QUERIES / CLV_ATTEND_SIDE, C = KEYS / CLV_ATTEND_SIDE;
-    extern __shared__ float shared[];
+    extern __shared__ __align__(16) float shared[];
     float *q = shared, *k = q + QUERIES * (WIDTH + 4), *v = k + KEYS * (WIDTH + 4);
     float *weights = v + KEYS * (WIDTH + 4);
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.query_max, QUERIES);

@@ -109,7 +109,7 @@ static __global__ void __launch_bounds__(CLV_ATTEND_THREADS)
     dq_kernel(struct clv_attend_plan plan, struct clv_attend_gradients g, const float *delta)
 {
     constexpr int SIDE = side_of<WIDTH>, R = SIDE / CLV_ATTEND_SIDE;
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     const struct operands<WIDTH> shared(memory);
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.query_max, SIDE);
     const int first = place.tile * SIDE, count = min(SIDE, place.query_count - first);
@@ -180,7 +180,7 @@ static __global__ void __launch_bounds__(CLV_ATTEND_THREADS)
     dkv_kernel(struct clv_attend_plan plan, struct clv_attend_gradients g, const float *delta)
 {
     constexpr int SIDE = side_of<WIDTH>, R = SIDE / CLV_ATTEND_SIDE;
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     const struct operands<WIDTH> shared(memory);
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.key_max, SIDE);
     const int first = place.tile * SIDE, count = min(SIDE, place.key_count - first);

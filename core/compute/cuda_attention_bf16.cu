@@ -341,7 +341,7 @@ static __global__ void __launch_bounds__(THREADS)
     attend_kernel(struct clv_attend_plan plan, struct operands from)
 {
     constexpr int QUERIES = M * TILE, SIZE = TILE * pitch_of<WIDTH>;
-    extern __shared__ uint16_t shared[]; /* [2][k, v][TILE][pitch] */
+    extern __shared__ __align__(16) uint16_t shared[]; /* [2][k, v][TILE][pitch] */
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.query_max, QUERIES);
     const int first = place.tile * QUERIES;
     const int row = first + threadIdx.x / CLV_CUDA_WARP * M * WARP_ROWS; /* the warp's first */
@@ -498,7 +498,7 @@ static __global__ void __launch_bounds__(THREADS)
 {
     constexpr int KEYS = step_of<WIDTH>, OWN = TILE * pitch_of<WIDTH>;
     constexpr int SIZE = KEYS * pitch_of<WIDTH>;
-    extern __shared__ uint16_t shared[];
+    extern __shared__ __align__(16) uint16_t shared[];
     uint16_t *q = shared, *dout = q + OWN, *others = dout + OWN;
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.query_max, TILE);
     const int first = place.tile * TILE, count = min(TILE, place.query_count - first);
@@ -601,7 +601,7 @@ static __global__ void __launch_bounds__(THREADS)
 {
     constexpr int QUERIES = step_of<WIDTH>, OWN = TILE * pitch_of<WIDTH>;
     constexpr int SIZE = QUERIES * pitch_of<WIDTH>;
-    extern __shared__ uint16_t shared[];
+    extern __shared__ __align__(16) uint16_t shared[];
     uint16_t *k = shared, *v = k + OWN, *others = v + OWN;
     float *kept = (float *)(others + 4 * SIZE); /* [2][stats, deltas][QUERIES] */
     const struct clv_attend_place place = clv_attend_place_of(plan, plan.key_max, TILE);

@@ -247,10 +247,15 @@ void *clv_cuda_allocate(struct clv_device *device, void **base_out, size_t size_
     if (error == cudaSuccess)
         error = cudaMemsetAsync(base, 0, size_bytes > 0 ? size_bytes : 1, cuda->work);
     if (error != cudaSuccess) {
+        const char *reason = cudaGetErrorString(error);
         (void)cudaGetLastError();
         (void)cudaFree(base);
-        (void)clv_fail(CLV_ENOMEM, "out of memory for %zu bytes of tensors on cuda:%d: %s",
-                       size_bytes, cuda->index, cudaGetErrorString(error));
+        if (error == cudaErrorMemoryAllocation)
+            (void)clv_fail(CLV_ENOMEM, "out of memory for %zu bytes of tensors on cuda:%d",
+                           size_bytes, cuda->index);
+        else /* of work done before, which is told here */
+            (void)clv_fail(CLV_ENOMEM, "cuda:%d gives no memory for tensors: %s", cuda->index,
+                           reason);
         return NULL;
     }
     *base_out = base;
@@ -262,8 +267,9 @@ void clv_cuda_release(struct clv_device *device, void *base)
     struct clv_cuda *cuda = clv_cuda_enter(device);
     clv_cuda_replays_forget(cuda);
     clv_cuda_weights_forget(cuda, base);
-    /* Waits for the work that uses it. */
-    (void)clv_cuda_ok(device, cudaFree(base), "freeing memory");
+    cudaError_t error = cudaStreamSynchronize(cuda->work); /* that may use it */
+    const cudaError_t freed = cudaFree(base);
+    (void)clv_cuda_ok(device, error != cudaSuccess ? error : freed, "freeing memory");
 }
 
 void clv_cuda_wait(struct clv_device *device)

@@ -31,7 +31,7 @@ static size_t half_bytes(int rows, int cols)
     return clv_cuda_padded((size_t)rows * (size_t)half_stride(cols) * sizeof(__nv_bfloat16));
 }
 
-struct eight {
+struct alignas(16) eight {
     __nv_bfloat162 pairs[4];
 };
 static_assert(sizeof(struct eight) == 16, "eight bfloat16 are one store");
