@@ -29,9 +29,9 @@ expect bad_precision 2 "$CLAVERDB" version --precision fp16
 expect precision_of_the_cpu 0 "$CLAVERDB" version --device cpu --precision bf16
 err_has precision_of_the_cpu_said 'the CPU computes in fp32'
 
-# Without a CUDA device the reason is the same wherever one is asked for.
-if "$CLAVERDB" doctor | grep -q '^cuda  *unavailable: '; then
-    reason=$("$CLAVERDB" doctor | sed -n 's/^cuda  *unavailable: //p')
+# Without a CUDA device that serves the reason is the same wherever one is asked for.
+if "$CLAVERDB" doctor | grep -Eq '^cuda(:0)? +unavailable: '; then
+    reason=$("$CLAVERDB" doctor | sed -nE 's/^cuda(:0)? +unavailable: //p')
     expect no_cuda 2 "$CLAVERDB" version --device cuda
     err_has no_cuda_said "$reason"
     expect auto_is_the_cpu 0 "$CLAVERDB" version --device auto

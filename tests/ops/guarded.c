@@ -12,19 +12,33 @@
 
 #define PADDING 5 /* unused floats behind each row: odd, so rows are rarely aligned */
 #define MARGIN 67 /* floats before and behind the tensor */
+#define UNIT 4    /* floats that a vector load takes at once */
 #define SENTINEL 12345.678f
+
+static bool is_aligned;
+
+void guarded_align(bool aligned)
+{
+    is_aligned = aligned;
+}
+
+static size_t whole_units(size_t count)
+{
+    return is_aligned ? (count + UNIT - 1) / UNIT * UNIT : count;
+}
 
 static struct guarded create(struct clv_device *device, int rows, int cols, float around)
 {
-    struct guarded g = {.device = device, .first = MARGIN};
-    ptrdiff_t stride = cols + PADDING;
-    g.float_count = 2 * MARGIN + (size_t)rows * (size_t)stride;
+    const size_t margin = whole_units(MARGIN);
+    struct guarded g = {.device = device, .first = margin};
+    ptrdiff_t stride = (ptrdiff_t)whole_units((size_t)cols + PADDING);
+    g.float_count = 2 * margin + (size_t)rows * (size_t)stride;
     g.host = malloc(g.float_count * sizeof *g.host);
     if (!g.host || clv_buffer_create(&g.buffer, device, g.float_count * sizeof *g.host) != 0) {
         printf("FAIL out of memory for a test tensor\n");
         exit(1);
     }
-    g.tensor = (struct clv_tensor){(float *)clv_buffer_data(g.buffer) + MARGIN, rows, cols, stride};
+    g.tensor = (struct clv_tensor){(float *)clv_buffer_data(g.buffer) + margin, rows, cols, stride};
     for (size_t i = 0; i < g.float_count; i++)
         g.host[i] = around;
     return g;
@@ -127,10 +141,11 @@ void guarded_check(struct guarded *g, const double *want, double limit)
                want[(size_t)worst_row * (size_t)g->tensor.cols + (size_t)worst_col], worst, limit);
 }
 
-const struct variant variants[4] = {{CLV_DEVICE_CPU, CLV_VARIANT_PLAIN, "plain"},
-                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX2, "avx2"},
-                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX512, "avx512"},
-                                    {CLV_DEVICE_CUDA, CLV_VARIANT_BEST, "cuda"}};
+const struct variant variants[5] = {{CLV_DEVICE_CPU, CLV_VARIANT_PLAIN, false, "plain"},
+                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX2, false, "avx2"},
+                                    {CLV_DEVICE_CPU, CLV_VARIANT_AVX512, false, "avx512"},
+                                    {CLV_DEVICE_CUDA, CLV_VARIANT_BEST, false, "cuda"},
+                                    {CLV_DEVICE_CUDA, CLV_VARIANT_BEST, true, "cuda, aligned"}};
 
 int variant_first(void)
 {
@@ -139,7 +154,7 @@ int variant_first(void)
 
 int variant_count(void)
 {
-    return t_cuda() ? 4 : 3;
+    return t_cuda() ? 5 : 3;
 }
 
 int variant_open(struct clv_device **device, const struct variant *variant,
@@ -161,6 +176,7 @@ bool variant_begin(const struct variant *variant, struct clv_device **device, co
     va_end(arguments);
     snprintf(name, sizeof name, "%s (%s)", text, variant->name);
     t_begin(name);
+    guarded_align(variant->is_aligned);
     if (variant->kind == CLV_DEVICE_CPU && !clv_kernels_find(variant->variant)) {
         t_skip("this processor has no %s", variant->name);
         return false;

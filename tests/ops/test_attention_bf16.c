@@ -184,11 +184,13 @@ static void run_on_cuda(struct clv_device *cpu)
     REQUIRE_OK(
         clv_device_open(&cuda, &(struct clv_device_options){.kind = CLV_DEVICE_CUDA,
                                                             .precision = CLV_PRECISION_BF16}));
-    for (size_t i = 0; i < ATTENTION_CASE_COUNT; i++) {
-        begin("bf16 attention", &attention_cases[i]);
-        check_against_cpu(cuda, cpu, &attention_cases[i]);
-        check_sight(cuda, &attention_cases[i]);
-        check_subset(cuda, &attention_cases[i]);
+    for (size_t i = 0; i < 2 * ATTENTION_CASE_COUNT; i++) {
+        const struct attention_case *c = &attention_cases[i % ATTENTION_CASE_COUNT];
+        guarded_align(i >= ATTENTION_CASE_COUNT);
+        begin(i >= ATTENTION_CASE_COUNT ? "aligned bf16 attention" : "bf16 attention", c);
+        check_against_cpu(cuda, cpu, c);
+        check_sight(cuda, c);
+        check_subset(cuda, c);
         t_finish();
     }
     clv_device_close(cuda);

@@ -229,6 +229,27 @@ static void host_arrays_of_any_length(void)
     clv_device_close(device);
 }
 
+/* More memory than any device has is refused, and is no failure of what comes after. */
+static void a_full_device_says_so_and_goes_on(void)
+{
+    if (!open_as(CLV_PRECISION_FP32))
+        return;
+    struct clv_buffer *buffer = (struct clv_buffer *)&device;
+    float numbers[3] = {1, 2, 3};
+    CHECK_ERROR(clv_buffer_create(&buffer, device, (size_t)1 << 50), CLV_ENOMEM, "memory");
+    CHECK(buffer == NULL);
+    CHECK_OK(clv_device_sync(device));
+    REQUIRE_OK(clv_buffer_create(&buffer, device, sizeof numbers));
+    const struct clv_tensor x = clv_tensor(clv_buffer_data(buffer), 1, 3);
+    clv_device_write(device, x.data, numbers, sizeof numbers);
+    clv_scale(device, x, x, 2);
+    clv_device_read(device, numbers, x.data, sizeof numbers);
+    CHECK_OK(clv_device_sync(device));
+    CHECK(numbers[0] == 2 && numbers[1] == 4 && numbers[2] == 6);
+    clv_buffer_free(buffer);
+    clv_device_close(device);
+}
+
 /* In every build: asking for a device that cannot be there is refused with a reason. */
 static void a_device_that_is_not_there_is_refused(void)
 {
@@ -241,9 +262,15 @@ int main(void)
 {
     T_RUN(a_device_that_is_not_there_is_refused);
     if (t_cuda()) {
-        T_RUN(rounded_copies_follow_the_parameters);
-        T_RUN(rounded_gradients);
-        T_RUN(tf32_is_near);
+        for (int aligned = 0; aligned < 2; aligned++) {
+            guarded_align(aligned != 0);
+            t_suffix(aligned ? " (aligned)" : "");
+            T_RUN(rounded_copies_follow_the_parameters);
+            T_RUN(rounded_gradients);
+            T_RUN(tf32_is_near);
+        }
+        t_suffix("");
+        T_RUN(a_full_device_says_so_and_goes_on);
         T_RUN(large_copies_keep_their_order);
         T_RUN(host_arrays_of_any_length);
     }

@@ -534,6 +534,7 @@ static const struct op_case cases[] = {
     {"window embed", window_embed_on, {1, 1, 1, 1}},
     {"window embed", window_embed_on, {3, 8, 50, 33}},
     {"window embed", window_embed_on, {2, 5, 31, 1003}},
+    {"window embed", window_embed_on, {2, 3, 5, 768}},
     {"token embed", token_embed_on, {1}},
     {"token embed", token_embed_on, {77}},
     {"token embed", token_embed_on, {512}},
