@@ -256,7 +256,8 @@ $(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(FAULT_OBJ) $(TEST_OBJ) $(ST
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
-                          $(B)/tests/model/random_model.o $(B)/tests/model/squares.o $(STATIC)
+                          $(B)/tests/bench/kernel_stage.o $(B)/tests/model/random_model.o \
+                          $(B)/tests/model/squares.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(B)/tests/tools/serve: $(B)/tests/unit/http_server.o
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)

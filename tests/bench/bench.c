@@ -158,6 +158,7 @@ double bench_sgemm_peak(struct clv_device *device, int side)
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
+enum { FILL_PIECE = 1 << 24 };
 enum { CPU_SIDE = 2048, CUDA_SIDE = 8192, COPY_MIB_CPU = 128, COPY_MIB_CUDA = 1024, COPIES = 4 };
 
 static double copy_peak(struct clv_device *device, size_t size_bytes)
@@ -239,15 +240,19 @@ float *bench_take(float **at, size_t count)
 
 int bench_fill(struct clv_device *device, struct clv_buffer *buffer, size_t float_count)
 {
-    float *host = malloc(float_count * sizeof *host);
+    const size_t piece = float_count < FILL_PIECE ? float_count : FILL_PIECE;
+    float *data = clv_buffer_data(buffer), *host = malloc((piece + 1) * sizeof *host);
     if (!host)
         return -1;
     uint32_t state = 1;
-    for (size_t i = 0; i < float_count; i++) {
-        state = state * 1664525u + 1013904223u;
-        host[i] = (float)(state >> 8) * (0.1f / 16777216.0f) - 0.05f;
+    for (size_t at = 0; at < float_count; at += piece) {
+        const size_t count = float_count - at < piece ? float_count - at : piece;
+        for (size_t i = 0; i < count; i++) {
+            state = state * 1664525u + 1013904223u;
+            host[i] = (float)(state >> 8) * (0.1f / 16777216.0f) - 0.05f;
+        }
+        clv_device_write(device, data + at, host, count * sizeof *host);
     }
-    clv_device_write(device, clv_buffer_data(buffer), host, float_count * sizeof *host);
     free(host);
     return 0;
 }
