@@ -158,7 +158,7 @@ help:
 	@echo '  mini          trains the built-in model again, into build/mini (hours)'
 	@echo '  bench         every benchmark, JSON lines on stdout'
 	@echo '  test-cuda     the op and model tests on a CUDA device, which must be there'
-	@echo '  bench-cuda    the benchmarks of ops, encoder and training step on it'
+	@echo '  bench-cuda    encoding, training and every op on it, beside PyTorch where that is'
 	@echo '  check-cuda    compute-sanitizer over the op tests: memcheck, racecheck'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
 	@echo '  coverage      line and branch coverage of the suite'
@@ -281,15 +281,14 @@ bench: all $(BENCH_BIN) $(TOOL_BIN)
 
 # On a machine with a device: what runs on it, and that it does run.
 CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%))
-CUDA_BENCHES := bench_ops bench_gradients bench_encode bench_train
+CUDA_BENCHES := bench_encode bench_train bench_kernels
 COMPUTE_SANITIZER ?= $(firstword $(wildcard $(CUDA_HOME)/bin/compute-sanitizer) compute-sanitizer)
 need-cuda:
 	@test '$(CUDA)' != 0 || { echo 'this build has no CUDA: there is no nvcc, or CUDA=0'; exit 2; }
 test-cuda: need-cuda all $(CUDA_TESTS:%=$(B)/%)
 	@CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 tests/run.sh $(B) plain $(CUDA_TESTS) tests/cli/doctor.sh
-bench-cuda: need-cuda all $(CUDA_BENCHES:%=$(B)/tests/bench/%)
-	@for p in fp32 tf32 bf16; do for b in $(CUDA_BENCHES); do \
-	    CLV_BENCH_DEVICE=cuda CLV_BENCH_PRECISION=$$p $(B)/tests/bench/$$b || exit 1; done; done
+bench-cuda: need-cuda all $(CUDA_BENCHES:%=$(B)/tests/bench/%) $(B)/tests/tools/make_model
+	@tests/bench/bench_cuda.sh $(B)
 # The models add nothing to what the ops touch, and take hours under it.
 check-cuda: need-cuda $(filter $(B)/tests/ops/%,$(TEST_BIN))
 	@for tool in 'memcheck --report-api-errors no' racecheck; do for t in $(filter $(B)/tests/ops/%,$(TEST_BIN)); do \

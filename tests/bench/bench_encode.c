@@ -246,7 +246,8 @@ static int measure(struct outcome *out, const struct subject *subject, const str
     struct run run;
     char name[80];
     int status = run_open(&run, subject, batch);
-    snprintf(name, sizeof name, "%s %s", task->name, subject->name);
+    snprintf(name, sizeof name, "%s %s%s", task->name, subject->name,
+             flags.batch_max ? "" : ", one clip");
     *out = (struct outcome){.batch = batch};
     bench_begin(&out->bench, "encode", name);
     out->bench.warm_min = WARM_RUNS;
