@@ -22,7 +22,7 @@ name in speed && value("precision") == precision[name] {
     ratio = value("clips_per_s") / speed[name]
     printf "{\"bench\":\"ratio\",\"case\":\"%s\",\"precision\":\"%s\",\"ours\":%.6g,\"torch\":%.6g,", name,
         value("precision"), value("clips_per_s"), speed[name]
-    printf "\"ratio\":%.3f,\"target\":%.1f,\"met\":%s", ratio, target, ratio >= target ? "true" : "false"
+    printf "\"ratio\":%.3f,\"target\":%.1f,\"met\":%s", ratio, target, (ratio >= target ? "true" : "false")
     if (value("memory_peak_mib") != "" && memory[name] != "")
         printf ",\"ours_mib\":%.0f,\"torch_mib\":%.0f", value("memory_peak_mib"), memory[name]
     print "}"

@@ -55,7 +55,7 @@ END {
     print "Device: " device ". " product
     printf "Measured limits: copies %s; products", copies
     for (i = 1; i <= precisions; i++)
-        printf "%s %s %s", i > 1 ? "," : "", order[i], peaks[order[i]]
+        printf "%s %s %s", (i > 1 ? "," : ""), order[i], peaks[order[i]]
     print ".\n"
     print "| case | precision | batch | clips/s | of the products' peak | of the bandwidth | cosine to fp32 | memory |" \
         " PyTorch, clips/s | ratio | its memory |"

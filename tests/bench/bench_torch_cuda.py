@@ -31,10 +31,6 @@ TUNED = 'max-autotune-no-cudagraphs'
 is_cuda = False
 
 
-def out_of_memory(error):
-    return isinstance(error, getattr(torch.cuda, 'OutOfMemoryError', ())) or 'out of memory' in str(error)
-
-
 def compiled(work, mode):
     if not is_cuda:
         return work
@@ -117,59 +113,48 @@ class Case:
         self.name, self.variants, self.prepare = name, variants, prepare
 
     def run(self, batch, variant, mode, seconds_goal):
-        """Seconds of the runs and peak memory; None where memory does not suffice."""
+        """(clips/s, batch, seconds of the runs, peak memory, mode); None where it cannot run so."""
         forget()
         try:
-            work = self.prepare(batch, variant, mode)
-            return measure(work, seconds_goal), peak_mib()
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
+            runs = measure(self.prepare(batch, variant, mode), seconds_goal)
+        except Exception as error:  # no memory, or a way this PyTorch does not have on this device
+            print(f'{self.name}, {batch} clips, {variant}, {mode}: {type(error).__name__}: {str(error)[:300]}',
+                  file=sys.stderr)
             return None
+        print(f'{self.name}, {batch} clips, {variant}, {mode}: {batch / min(runs):.1f} clips/s', file=sys.stderr)
+        return batch / min(runs), batch, runs, peak_mib(), mode
 
-    def best_variant(self, batch, options):
-        speeds = {}
-        for variant in self.variants:
-            try:
-                found = self.run(batch, variant, None, 0.5)
-            except Exception as error:  # a way this PyTorch does not have on this device
-                print(f'{self.name}: {variant}: {type(error).__name__}: {error}'[:400], file=sys.stderr)
-                found = None
-            if found:
-                speeds[variant] = batch / min(found[0])
-                print(f'{self.name}: {variant}: {speeds[variant]:.1f} clips/s', file=sys.stderr)
-        if not speeds:
-            raise SystemExit(f'{self.name}: no way of attending works')
-        return max(speeds, key=speeds.get), speeds
-
-    def best(self, options):
-        batches = options.batch or ([4 ** i if options.quick else 2 ** i for i in range(1 if options.quick else 2, 11)]
-                                    if is_cuda else [1])
-        variant, speeds = self.best_variant(batches[min(2, len(batches) - 1)], options)
+    def best(self, variant, batches, options):
         best, falls = None, 0
         for batch in batches:
             found = self.run(batch, variant, None, options.seconds)
             if not found:
                 break
-            is_better = not best or batch / min(found[0]) > best[0]
-            falls = 0 if not best or batch / min(found[0]) > 1.02 * best[0] else falls + 1
-            if is_better:
-                best = (batch / min(found[0]), batch, found, 'default')
+            falls = 0 if not best or found[0] > 1.02 * best[0] else falls + 1
+            best = max(best or found, found)
             if falls == 2:
                 break
-        if is_cuda and not options.quick:
-            found = self.run(best[1], variant, TUNED, options.seconds)
-            if found and best[1] / min(found[0]) > best[0]:
-                best = (best[1] / min(found[0]), best[1], found, TUNED)
-        return variant, speeds, best
+        tuned = self.run(best[1], variant, TUNED, options.seconds) if best and is_cuda and not options.quick else None
+        return max(best, tuned) if tuned else best
 
     def report(self, options):
-        variant, speeds, (speed, batch, (runs, memory), mode) = self.best(options)
+        """Whether there was something to print."""
+        batches = options.batch or ([4 ** i if options.quick else 2 ** i for i in range(1 if options.quick else 2, 11)]
+                                    if is_cuda else [1])
+        middle = batches[min(2, len(batches) - 1)]
+        tried = {variant: self.run(middle, variant, None, 0.5) for variant in self.variants}
+        speeds = {variant: found[0] for variant, found in tried.items() if found}
+        best = self.best(max(speeds, key=speeds.get), batches, options) if speeds else None
+        if not best:
+            return False
+        speed, batch, runs, memory, mode = best
         line = dict(bench='torch', case=self.name, precision='bf16' if is_cuda else 'fp32', batch=batch,
                     clips_per_s=speed, seconds_min=min(runs), seconds_median=statistics.median(runs), runs=len(runs),
-                    attention=variant, attentions=' '.join(f'{k}={v:.1f}' for k, v in speeds.items()),
-                    compile=mode if is_cuda else 'none', memory_peak_mib=memory)
+                    attention=max(speeds, key=speeds.get),
+                    attentions=' '.join(f'{k}={v:.1f}' for k, v in speeds.items()),
+                    compile=(mode or 'default') if is_cuda else 'none', memory_peak_mib=memory)
         print(json.dumps(line), flush=True)
+        return True
 
 
 def check(variant, got, want):
@@ -282,13 +267,16 @@ def main():
         torch.backends.cudnn.benchmark = True
         torch._dynamo.config.cache_size_limit = 64
     print_peak(options.device, 8192 if is_cuda else 512)
+    missing = []
     for kinds, cases_of, listed in (('encode temporal', encode_cases, ENCODE), ('train', train_cases, TRAIN)):
         for arch, frames in [(options.arch, 8)] if options.arch else listed:
             names = [f'{kind} {arch} T{frames}' for kind in kinds.split()]
             wanted = [n for n in names if not options.cases or any(n.startswith(c) for c in options.cases)]
             for case in cases_of(arch, frames, options.device) if wanted else []:
-                if case.name in wanted:
-                    case.report(options)
+                if case.name in wanted and not case.report(options):
+                    missing.append(case.name)
+    if missing:
+        raise SystemExit('nothing could be measured of ' + ', '.join(missing))
 
 
 if __name__ == '__main__':
