@@ -168,11 +168,11 @@ def encode_cases(arch, frames, device):
     torch.manual_seed(1)
     model = claver.Claver(claver.config_of(arch, frames)).eval().requires_grad_(False)
     side = model.config['side']
-    pixels = torch.randint(0, 256, (1, frames, 3, side, side), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (1, frames, side, side, 3), dtype=torch.uint8)
     model.to(device)
     with torch.no_grad():
         want = model.vectors_of_pixels(pixels.to(device), model.sight('dense'))
-        clip_tokens = model.visual.encode_frames(model.visual.normalise(pixels[0].to(device)))[None]
+        clip_tokens = model.visual.encode_frames(model.visual.normalise(pixels.to(device))[0])[None]
     if is_cuda:
         model.bfloat16()
     clip_tokens = clip_tokens.to(model.visual.proj.dtype)
@@ -214,11 +214,12 @@ def train_cases(arch, frames, device):
         ids = torch.randint(0, vocabulary - 1, (PROMPTS * CLASSES, TEXT_TOKENS))
         ids[:, -1] = vocabulary - 1
         labels = F.one_hot(torch.arange(batch) % CLASSES, CLASSES).float()
-        feed = Feed([torch.randn(batch, frames, 3, side, side), ids, labels], device)
+        pixels = torch.randint(0, 256, (batch, frames, side, side, 3), dtype=torch.uint8)
+        feed = Feed([pixels, ids, labels], device)
 
         def loss_of(clips, texts, wanted):
             with torch.autocast('cuda' if is_cuda else 'cpu', torch.bfloat16, enabled=is_cuda):
-                logits = model.logits(model.vectors_of_clips(clips, sight), model.encode_text(texts), PROMPTS)
+                logits = model.logits(model.vectors_of_pixels(clips, sight), model.encode_text(texts), PROMPTS)
             return claver.soft_cross_entropy(logits, wanted)
 
         loss = compiled(loss_of, mode)

@@ -147,8 +147,8 @@ class Visual(nn.Module):
         self.proj = nn.Parameter(torch.randn(w, c['embed']) / math.sqrt(w))
 
     def normalise(self, pixels):
-        """uint8 [..., 3, R, R] -> -1..1 in the model's type."""
-        return (pixels.float() * (1 / 127.5) - 1).to(self.proj.dtype)
+        """Bytes [B, T, R, R, 3], as decoders leave pictures -> [B, T, 3, R, R] of -1..1 in the model's type."""
+        return (pixels.permute(0, 1, 4, 2, 3).float() * (1 / 127.5) - 1).to(self.proj.dtype)
 
     def encode_frames(self, x):
         """[F, 3, R, R], normalised -> tokens [F, L, W]."""
@@ -196,7 +196,7 @@ class Claver(nn.Module):
         return self.vectors_of_tokens(tokens.view(*clips.shape[:2], *tokens.shape[1:]), sight)
 
     def vectors_of_pixels(self, pixels, sight):
-        """uint8 [B, T, 3, R, R] -> vectors [B, E]."""
+        """Bytes [B, T, R, R, 3] -> vectors [B, E]."""
         return self.vectors_of_clips(self.visual.normalise(pixels), sight)
 
     def encode_text(self, ids):

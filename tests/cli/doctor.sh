@@ -47,6 +47,13 @@ else
         jq -rs '.[0].path // .[0].video // ""' "$work/out" >"$work/first_$precision"
         expect "search_on_cuda_$precision" 0 "$CLAVERDB" search --quiet --json --db "$db" --device cuda --precision $precision 'a stone falls'
     done
+    for model in ../shared/golden/*.expect.safetensors; do
+        [ -e "$model" ] || continue
+        name=$(basename "$model" .expect.safetensors)
+        expect "golden_$name" 0 "$CLAVERDB" model compare --device cuda "${model%.expect.safetensors}.safetensors" "$model"
+        expect "golden_gradients_$name" 0 "$CLAVERDB" model compare --device cuda --train "${model%.expect.safetensors}.safetensors" "$model"
+        out_has "golden_gradients_${name}_are_compared" '[0-9][0-9]+ tensors compared, 6 not; .*, within'
+    done
     expect index_cpu 0 "$CLAVERDB" index --quiet --db "$work/cpu" --device cpu "$clips"
     expect search_cpu 0 "$CLAVERDB" search --quiet --json --db "$work/cpu" 'a person opens a door'
     same cuda_finds_what_the_cpu_finds "$(cat "$work/first_fp32")" "$(jq -rs '.[0].path // .[0].video // ""' "$work/out")"
