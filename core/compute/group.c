@@ -29,8 +29,10 @@ static void link_devices(struct clv_group *group)
         if (group->devices[i]->kind != CLV_DEVICE_CUDA)
             return;
     if (clv_device_link(&group->link, group->name, sizeof group->name, group->devices,
-                        group->count) == CLV_OK)
+                        group->count) == CLV_OK) {
+        clv_log(CLV_LOG_INFO, "the %d CUDA devices exchange through %s", group->count, group->name);
         return;
+    }
     clv_log(CLV_LOG_WARNING, "the %d CUDA devices exchange through the host, which is slower: %s",
             group->count, clv_error_message());
     clv_error_clear();

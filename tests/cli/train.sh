@@ -59,6 +59,23 @@ train "do the rest" 0 early $full --epochs 2 --resume
 same "the rest leads where the whole went" "$(weights "$work/early/model.safetensors")" \
     "$(weights "$work/run/model.safetensors")"
 
+# ---- on several devices ----
+
+# losses RUN: of the steps, in the journal.
+losses() {
+    jq -s '[.[] | select(.type == "step") | .loss]' "$work/$1/log.jsonl"
+}
+train "two devices" 0 two $full --epochs 2 --stop-after 1 --device cpu,cpu --threads 2
+cp "$work/two/report.html" "$work/out"
+out_has "the report names both" '(cpu, 1 thread.*; ){1}cpu, 1 thread'
+train "the rest on one" 0 two $full --epochs 2 --resume --device cpu --threads 1
+same "two devices train as one" "$(jq -n --argjson a "$(losses two)" --argjson b "$(losses run)" \
+    '($a | length) == 4 and ([range(4) | ($a[.] - $b[.]) | fabs < 1e-3] | all)')" true
+train "three devices for batches of three and one" 0 three $full --epochs 2 --device cpu,cpu,cpu \
+    --clips-in-memory 1
+same "three devices train as one" "$(jq -n --argjson a "$(losses three)" --argjson b "$(losses run)" \
+    '($a | length) == 4 and ([range(4) | ($a[.] - $b[.]) | fabs < 1e-3] | all)')" true
+
 # ---- the built-in model, further ----
 
 expect "mini goes on" 0 "$CLAVERDB" train --init mini --data "$set/labels.csv" --epochs 1 --batch 4 \
