@@ -111,7 +111,9 @@ int bench_device_open(struct clv_device **out)
 {
     static const char *const precisions[] = {"fp32", "tf32", "bf16"};
     const char *device = getenv("CLV_BENCH_DEVICE"), *precision = getenv("CLV_BENCH_PRECISION");
-    struct clv_device_options options = {.kind = CLV_DEVICE_CPU};
+    const char *replay = getenv("CLV_BENCH_REPLAY");
+    struct clv_device_options options = {.kind = CLV_DEVICE_CPU,
+                                         .no_replay = replay && strcmp(replay, "0") == 0};
     if (device && strcmp(device, "cuda") == 0)
         options.kind = CLV_DEVICE_CUDA;
     for (int i = 0; precision && i < 3; i++)

@@ -43,7 +43,7 @@ void bench_drop(struct bench *bench);
 /* Highest resident set of this process so far, MiB. */
 double bench_peak_mib(void);
 /* Opens the device that CLV_BENCH_DEVICE (cpu, cuda; the CPU by default) and CLV_BENCH_PRECISION
- * (fp32, tf32, bf16) name. */
+ * (fp32, tf32, bf16) name; with CLV_BENCH_REPLAY=0 one that records no runs of ops. */
 struct clv_device;
 int bench_device_open(struct clv_device **out);
 /* GFLOP/s of a large square product (clv_linear without epilogue, at the device's precision) of

@@ -45,6 +45,9 @@ for precision in bf16 $([ -n "$quick" ] || echo tf32 fp32); do
     # shellcheck disable=SC2086 # lists of words
     ours bench_encode $sweep --cosine $subjects
     ours bench_encode "$single"
+    export CLV_BENCH_REPLAY=0 # what the graphs save
+    ours bench_encode "$single"
+    unset CLV_BENCH_REPLAY
     ours bench_train $sweep "$trained"
     # shellcheck disable=SC2086
     ours bench_kernels $kernels
