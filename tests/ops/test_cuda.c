@@ -101,7 +101,7 @@ static void rounded_gradients(void)
 {
     if (!open_as(CLV_PRECISION_BF16))
         return;
-    static double want_dx[ROWS * IN], want_dw[OUT * IN], want_db[OUT];
+    double want_dx[ROWS * IN] = {0}, want_dw[OUT * IN], want_db[OUT];
     uint64_t seed = 6;
     struct guarded x = guarded_input(device, ROWS, IN, 1, &seed);
     struct guarded dy = guarded_input(device, ROWS, OUT, 1, &seed);
@@ -142,7 +142,7 @@ static void tf32_is_near(void)
 {
     if (!open_as(CLV_PRECISION_TF32))
         return;
-    static double want[ROWS * OUT];
+    double want[ROWS * OUT] = {0};
     uint64_t seed = 7;
     struct guarded x = guarded_input(device, ROWS, IN, 1, &seed);
     struct guarded weight = guarded_input(device, OUT, IN, 0.2, &seed);
