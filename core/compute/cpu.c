@@ -61,6 +61,11 @@ int clv_cpu_open(struct clv_device *device, const struct clv_device_options *opt
     cpu->kernels = kernels;
     cpu->thread_count = thread_count;
     device->ops = &clv_ops_cpu;
+    if (options->bf16_activations) {
+        clv_cpu_take_bf16(&cpu->bf16_ops);
+        device->ops = &cpu->bf16_ops;
+        device->activation_type = CLV_TYPE_BF16;
+    }
     device->kind = CLV_DEVICE_CPU;
     device->state = cpu;
     char blas[80];
@@ -73,8 +78,10 @@ int clv_cpu_open(struct clv_device *device, const struct clv_device_options *opt
 void clv_cpu_close(struct clv_device *device)
 {
     struct clv_cpu *cpu = device->state;
-    if (cpu)
+    if (cpu) {
         free(cpu->workspace_base);
+        free(cpu->widened_base);
+    }
     free(cpu);
     device->state = NULL;
 }
@@ -108,19 +115,32 @@ void clv_cpu_release(struct clv_device *device, void *base)
     free(base);
 }
 
+/* Memory that is kept and grows. */
+static void *grow(struct clv_device *device, void **memory, void **base, size_t *have_bytes,
+                  size_t size_bytes)
+{
+    if (*have_bytes >= size_bytes && *memory)
+        return *memory;
+    free(*base);
+    *have_bytes = 0;
+    *memory = allocate_aligned(base, size_bytes);
+    if (*memory)
+        *have_bytes = size_bytes;
+    else
+        clv_device_fail(device, CLV_ENOMEM);
+    return *memory;
+}
+
 void *clv_cpu_workspace(struct clv_device *device, size_t size_bytes)
 {
     struct clv_cpu *cpu = device->state;
-    if (cpu->workspace_bytes >= size_bytes && cpu->workspace)
-        return cpu->workspace;
-    free(cpu->workspace_base);
-    cpu->workspace_bytes = 0;
-    cpu->workspace = allocate_aligned(&cpu->workspace_base, size_bytes);
-    if (cpu->workspace)
-        cpu->workspace_bytes = size_bytes;
-    else
-        clv_device_fail(device, CLV_ENOMEM);
-    return cpu->workspace;
+    return grow(device, &cpu->workspace, &cpu->workspace_base, &cpu->workspace_bytes, size_bytes);
+}
+
+void *clv_cpu_widened(struct clv_device *device, size_t size_bytes)
+{
+    struct clv_cpu *cpu = device->state;
+    return grow(device, &cpu->widened, &cpu->widened_base, &cpu->widened_bytes, size_bytes);
 }
 
 int clv_cpu_threads_for(const struct clv_device *device, int rows, int cols)

@@ -15,6 +15,10 @@ struct clv_cpu {
     void *workspace; /* 64-byte aligned, grown rarely, kept for the life of the device */
     void *workspace_base;
     size_t workspace_bytes;
+    void *widened; /* the same kind of memory, for what cpu_bf16.c hands to ops as fp32 */
+    void *widened_base;
+    size_t widened_bytes;
+    struct clv_ops bf16_ops; /* the device's where its activations are BF16 */
 };
 
 /* Opens the CPU backend on `device`: state, op table, name. CLV_EDEVICE where the processor lacks
@@ -25,6 +29,8 @@ int clv_cpu_open(struct clv_device *device, const struct clv_device_options *opt
 /* Scratch of at least `size_bytes`, contents undefined, shared by all ops of the device. NULL
  * after a sticky CLV_ENOMEM. */
 void *clv_cpu_workspace(struct clv_device *device, size_t size_bytes);
+/* More of it, which ops themselves do not touch. */
+void *clv_cpu_widened(struct clv_device *device, size_t size_bytes);
 
 /* Which of the team's threads runs this, 0 outside a parallel region. */
 int clv_cpu_thread_index(void);
@@ -36,6 +42,8 @@ int clv_cpu_thread_index(void);
 int clv_cpu_threads_for(const struct clv_device *device, int rows, int cols);
 
 extern const struct clv_ops clv_ops_cpu;
+/* Fills the table with the same ops, those for activations taking BF16 too. (cpu_bf16.c) */
+void clv_cpu_take_bf16(struct clv_ops *table);
 
 /* cpu.c */
 void clv_cpu_close(struct clv_device *device);

@@ -212,6 +212,11 @@ enum clv_precision clv_device_precision(const struct clv_device *device)
     return device->precision;
 }
 
+enum clv_type clv_device_activation_type(const struct clv_device *device)
+{
+    return device->activation_type;
+}
+
 void clv_device_fail(struct clv_device *device, int status)
 {
     assert(status < 0);

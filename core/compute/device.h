@@ -13,8 +13,14 @@ struct clv_buffer;
 
 enum clv_device_kind { CLV_DEVICE_AUTO, CLV_DEVICE_CPU, CLV_DEVICE_CUDA };
 
-/* What products and attention multiply with. Tensors are fp32 and sums are kept in fp32 whatever it
- * is; the CPU computes in fp32 always. */
+/* How the numbers of a tensor are stored. */
+enum clv_type {
+    CLV_TYPE_FP32,
+    CLV_TYPE_BF16, /* bfloat16: the upper half of an fp32 number, rounded to nearest even */
+};
+
+/* What products and attention multiply with; sums are kept in fp32 whatever it is, and the CPU
+ * computes in fp32 always. */
 enum clv_precision {
     CLV_PRECISION_FP32,
     CLV_PRECISION_TF32, /* products read 10 bits of the fraction, attention as fp32 */
@@ -29,6 +35,7 @@ struct clv_device_options {
     int cuda_index;            /* which CUDA device */
     enum clv_precision precision;
     bool no_replay; /* CUDA calls all ops, none are recorded and played back (for comparison) */
+    bool bf16_activations; /* CPU only, for tests: clv_device_activation_type() is BF16 */
 };
 
 /* CLV_EDEVICE where the kind was not built in or the machine has none, or where the BLAS library
@@ -48,6 +55,9 @@ void clv_device_close(struct clv_device *device);
 const char *clv_device_name(const struct clv_device *device);
 enum clv_device_kind clv_device_kind(const struct clv_device *device);
 enum clv_precision clv_device_precision(const struct clv_device *device);
+/* How the model stores what lies between two products on this device. Ops take BF16 tensors, where
+ * ops.h allows them, on devices that answer BF16 only. */
+enum clv_type clv_device_activation_type(const struct clv_device *device);
 
 /* Waits for all work; returns the first failure since the last sync and clears it. */
 int clv_device_sync(struct clv_device *device);

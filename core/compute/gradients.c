@@ -10,14 +10,15 @@
 void clv_activate(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                   enum clv_activation activation)
 {
-    assert(clv_is_tensor(x) && clv_is_like(out, x));
+    assert(clv_is_activation(device, x, x.rows, x.cols) && clv_is_activation_like(device, out, x));
     device->ops->activate(device, out, x, activation);
 }
 
 void clv_activate_backward(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dy,
                            struct clv_tensor x, enum clv_activation activation)
 {
-    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x));
+    assert(clv_is_activation(device, x, x.rows, x.cols));
+    assert(clv_is_activation_like(device, dx, x) && clv_is_activation_like(device, dy, x));
     device->ops->activate_backward(device, dx, dy, x, activation);
 }
 
@@ -25,9 +26,10 @@ static void linear_backward(struct clv_device *device, struct clv_tensor dx, boo
                             struct clv_tensor dweight, float *dbias, struct clv_tensor dy,
                             struct clv_tensor x, const struct clv_weight *weight)
 {
-    assert(clv_is_shaped(dy, dy.rows, weight->out_cols));
-    assert(clv_is_absent_or(dx, dy.rows, weight->in_cols));
-    assert(!dweight.data || clv_is_shaped(x, dy.rows, weight->in_cols));
+    assert(clv_is_activation(device, dy, dy.rows, weight->out_cols));
+    assert(!dx.data || clv_is_activation(device, dx, dy.rows, weight->in_cols));
+    assert(!add || dx.type == CLV_TYPE_FP32);
+    assert(!dweight.data || clv_is_activation(device, x, dy.rows, weight->in_cols));
     assert(!dweight.data || clv_is_weight_of(dweight, weight));
     assert(!dx.data || (dx.data != dy.data && dx.data != x.data));
     if (dy.rows > 0)
@@ -52,8 +54,9 @@ void clv_layer_norm_backward(struct clv_device *device, struct clv_tensor dx, fl
                              float *dbias, struct clv_tensor dy, struct clv_tensor x,
                              const float *weight)
 {
-    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x) && weight);
-    assert(dx.data != x.data);
+    assert(clv_is_tensor(x) && clv_is_like(dx, x) && weight);
+    assert(clv_is_activation(device, dy, x.rows, x.cols));
+    assert(dx.data != x.data && (dx.data != dy.data || dx.type == dy.type));
     device->ops->layer_norm_backward(device, dx, false, dweight, dbias, dy, x, weight);
 }
 
@@ -61,7 +64,8 @@ void clv_layer_norm_backward_add(struct clv_device *device, struct clv_tensor dx
                                  float *dbias, struct clv_tensor dy, struct clv_tensor x,
                                  const float *weight)
 {
-    assert(clv_is_tensor(x) && clv_is_like(dx, x) && clv_is_like(dy, x) && weight);
+    assert(clv_is_tensor(x) && clv_is_like(dx, x) && weight);
+    assert(clv_is_activation(device, dy, x.rows, x.cols));
     assert(dx.data != x.data && dx.data != dy.data);
     device->ops->layer_norm_backward(device, dx, true, dweight, dbias, dy, x, weight);
 }
@@ -71,9 +75,11 @@ void clv_attention_backward(struct clv_device *device, struct clv_tensor dq, str
                             struct clv_tensor q, struct clv_tensor k, struct clv_tensor v,
                             const struct clv_attention *attention)
 {
-    assert(clv_is_tensor(q) && clv_is_like(dq, q) && clv_is_like(out, q) && clv_is_like(dout, q));
-    assert(clv_is_shaped(k, k.rows, q.cols) && clv_is_like(v, k) && clv_is_like(dk, k) &&
-           clv_is_like(dv, k));
+    assert(clv_is_activation(device, q, q.rows, q.cols) && clv_is_activation_like(device, dq, q));
+    assert(clv_is_activation_like(device, out, q) && clv_is_activation_like(device, dout, q));
+    assert(clv_is_activation(device, k, k.rows, q.cols) && k.type == q.type);
+    assert(clv_is_activation_like(device, v, k) && clv_is_activation_like(device, dk, k) &&
+           clv_is_activation_like(device, dv, k));
     assert(attention->head_count > 0 && q.cols % attention->head_count == 0 && attention->stats);
     assert(clv_is_attention(attention, q.rows, k.rows));
     assert(dq.data != dk.data && dq.data != dv.data && dk.data != dv.data);

@@ -17,33 +17,34 @@
 #include <stdint.h>
 
 /* out = activation(x): training keeps x, which clv_linear() with an activation would not. out may
- * be x. */
+ * be x. Both may be BF16. */
 void clv_activate(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                   enum clv_activation activation);
-/* dx = dy * activation'(x), x being what went into clv_activate(). dx may be dy. */
+/* dx = dy * activation'(x), x being what went into clv_activate(). dx may be dy. All may be
+ * BF16. */
 void clv_activate_backward(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dy,
                            struct clv_tensor x, enum clv_activation activation);
 
 /* Of y [rows, out_cols] = x [rows, in_cols] W + bias (clv_linear() without activation; a residual's
  * gradient is dy itself): dx = dy W^T, dweight += in the layout and shape of the weight's source,
  * dbias [out_cols] += column sums of dy. dx, dweight and dbias are each optional; x is too where
- * dweight is absent. dx must not overlap dy or x. */
+ * dweight is absent. dx must not overlap dy or x. dx, dy and x may be BF16, each for itself. */
 void clv_linear_backward(struct clv_device *device, struct clv_tensor dx, struct clv_tensor dweight,
                          float *dbias, struct clv_tensor dy, struct clv_tensor x,
                          const struct clv_weight *weight);
-/* The same with dx += dy W^T: for an x that feeds several layers. */
+/* The same with dx += dy W^T: for an x that feeds several layers. dx is fp32. */
 void clv_linear_backward_add(struct clv_device *device, struct clv_tensor dx,
                              struct clv_tensor dweight, float *dbias, struct clv_tensor dy,
                              struct clv_tensor x, const struct clv_weight *weight);
 
 /* Of y = clv_layer_norm(x): mean and deviation are computed again from x. dweight and dbias [cols]
- * += and optional. dx may be dy. */
+ * += and optional. dx may be dy. dy may be BF16. */
 void clv_layer_norm_backward(struct clv_device *device, struct clv_tensor dx, float *dweight,
                              float *dbias, struct clv_tensor dy, struct clv_tensor x,
                              const float *weight);
 /* The same with dx +=. In a pre-norm block z = x + f(norm(x)), dz is at once what f receives and
  * what passes by it: with dx holding dz and dy holding f's gradient, this one call leaves dx
- * complete. dx must not overlap dy. */
+ * complete. dx must not overlap dy. dy may be BF16. */
 void clv_layer_norm_backward_add(struct clv_device *device, struct clv_tensor dx, float *dweight,
                                  float *dbias, struct clv_tensor dy, struct clv_tensor x,
                                  const float *weight);
@@ -52,7 +53,7 @@ void clv_layer_norm_backward_add(struct clv_device *device, struct clv_tensor dx
  * what that run wrote. Scores are computed again in blocks: no array of the sequence's square
  * exists. dq has the rows of q; dk and dv are written for every row of k, with zeros where no query
  * looks. The gradients must overlap neither the inputs nor each other; they may be column views of
- * one tensor. Threads own whole heads of whole sequences. */
+ * one tensor. All eight may be BF16. Threads own whole heads of whole sequences. */
 void clv_attention_backward(struct clv_device *device, struct clv_tensor dq, struct clv_tensor dk,
                             struct clv_tensor dv, struct clv_tensor dout, struct clv_tensor out,
                             struct clv_tensor q, struct clv_tensor k, struct clv_tensor v,

@@ -26,10 +26,11 @@ void clv_linear(struct clv_device *device, struct clv_tensor out, struct clv_ten
                 const struct clv_weight *weight, const float *bias, enum clv_activation activation,
                 struct clv_tensor residual)
 {
-    assert(clv_is_shaped(out, x.rows, weight->out_cols));
-    assert(clv_is_shaped(x, x.rows, weight->in_cols));
+    assert(clv_is_activation(device, out, x.rows, weight->out_cols));
+    assert(clv_is_activation(device, x, x.rows, weight->in_cols));
     assert(out.data != x.data);
-    assert(!residual.data || clv_is_shaped(residual, out.rows, out.cols));
+    assert(!residual.data || clv_is_like(residual, out));
+    assert(!residual.data || out.type == CLV_TYPE_FP32);
     assert(residual.data != out.data || residual.stride == out.stride);
     if (out.rows > 0)
         device->ops->linear(device, out, x, weight, bias, activation, residual);
@@ -38,7 +39,7 @@ void clv_linear(struct clv_device *device, struct clv_tensor out, struct clv_ten
 void clv_layer_norm(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                     const float *weight, const float *bias)
 {
-    assert(clv_is_tensor(x) && clv_is_shaped(out, x.rows, x.cols) && weight && bias);
+    assert(clv_is_tensor(x) && clv_is_activation(device, out, x.rows, x.cols) && weight && bias);
     device->ops->layer_norm(device, out, x, weight, bias);
 }
 
@@ -47,7 +48,8 @@ void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_te
 {
     assert(patch > 0 && side >= patch && side % patch == 0);
     assert(clv_is_shaped(frames, frames.rows, 3 * side * side));
-    assert(clv_is_shaped(out, frames.rows * (side / patch) * (side / patch), 3 * patch * patch));
+    assert(clv_is_activation(device, out, frames.rows * (side / patch) * (side / patch),
+                             3 * patch * patch));
     device->ops->patches(device, out, frames, side, patch);
 }
 
@@ -88,22 +90,25 @@ void clv_token_embed(struct clv_device *device, struct clv_tensor out, struct cl
 void clv_gather_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                      const int32_t *indices)
 {
-    assert(clv_is_tensor(x) && clv_is_shaped(out, out.rows, x.cols) && out.data != x.data);
+    assert(clv_is_activation(device, x, x.rows, x.cols) && out.type == x.type);
+    assert(clv_is_activation(device, out, out.rows, x.cols) && out.data != x.data);
     assert(clv_are_indices(indices, out.rows, x.rows));
     device->ops->gather_rows(device, out, x, indices);
 }
 
 void clv_copy(struct clv_device *device, struct clv_tensor out, struct clv_tensor x)
 {
-    assert(clv_is_tensor(x) && clv_is_shaped(out, x.rows, x.cols) && out.data != x.data);
+    assert(clv_is_activation(device, x, x.rows, x.cols));
+    assert(clv_is_activation_like(device, out, x) && out.data != x.data);
     device->ops->copy(device, out, x);
 }
 
 void clv_attention(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
                    struct clv_tensor k, struct clv_tensor v, const struct clv_attention *attention)
 {
-    assert(clv_is_tensor(q) && clv_is_shaped(out, q.rows, q.cols));
-    assert(clv_is_shaped(k, k.rows, q.cols) && clv_is_shaped(v, k.rows, q.cols));
+    assert(clv_is_activation(device, q, q.rows, q.cols) && clv_is_activation_like(device, out, q));
+    assert(clv_is_activation(device, k, k.rows, q.cols) && clv_is_activation_like(device, v, k) &&
+           k.type == q.type);
     assert(attention->head_count > 0 && q.cols % attention->head_count == 0);
     assert(clv_is_attention(attention, q.rows, k.rows));
     assert(out.data != q.data && out.data != k.data && out.data != v.data);

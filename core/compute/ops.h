@@ -1,8 +1,12 @@
-/* The ops: everything the model computes, over fp32 tensors in device memory.
+/* The ops: everything the model computes, over tensors in device memory.
  *
  * Model code is straight-line calls of these functions. They return nothing: a failure is kept on
  * the device and returned by clv_device_sync(). Shapes are checked here once for every backend;
  * a mismatch is a bug and asserted. Each function forwards to the backend's table (ops_table.h).
+ *
+ * Tensors are fp32. Where an op says that some may be BF16, all others are fp32 still; BF16 tensors
+ * need a device whose clv_device_activation_type() is that. Sums are fp32, results are rounded
+ * once.
  *
  * Letters: F frames, B sequences in a batch, T frames of a window, L tokens of a frame (class
  * token first), N = T*L, W width, E embedding size, R side of the square input, P patches a frame.
@@ -15,24 +19,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A row-major view of device memory: row r starts at data + r * stride (in elements). */
+/* A row-major view of device memory: row r starts `r * stride` elements behind data. */
 struct clv_tensor {
-    float *data;
+    float *data; /* of a BF16 tensor the address alone: see clv_tensor_at() */
     int rows;
     int cols;
     ptrdiff_t stride;
+    enum clv_type type;
 };
 
-/* A view of `rows` x `cols` contiguous elements. */
+/* Bytes of an element. */
+static inline size_t clv_type_bytes(enum clv_type type)
+{
+    return type == CLV_TYPE_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+/* A view of `rows` x `cols` contiguous fp32 elements. */
 static inline struct clv_tensor clv_tensor(float *data, int rows, int cols)
 {
-    return (struct clv_tensor){data, rows, cols, cols};
+    return (struct clv_tensor){data, rows, cols, cols, CLV_TYPE_FP32};
+}
+
+/* The same of elements of `type`. */
+static inline struct clv_tensor clv_tensor_of(enum clv_type type, void *data, int rows, int cols)
+{
+    return (struct clv_tensor){(float *)data, rows, cols, cols, type};
+}
+
+/* The address of the element `offset` elements behind the first. */
+static inline void *clv_tensor_at(struct clv_tensor tensor, ptrdiff_t offset)
+{
+    void *data = tensor.data;
+    return (unsigned char *)data + offset * (ptrdiff_t)clv_type_bytes(tensor.type);
 }
 
 /* Rows [first, first + count) of `tensor`. */
 static inline struct clv_tensor clv_tensor_rows(struct clv_tensor tensor, int first, int count)
 {
-    tensor.data += first * tensor.stride;
+    tensor.data = (float *)clv_tensor_at(tensor, first * tensor.stride);
     tensor.rows = count;
     return tensor;
 }
@@ -40,7 +64,7 @@ static inline struct clv_tensor clv_tensor_rows(struct clv_tensor tensor, int fi
 /* Columns [first, first + count) of `tensor`. */
 static inline struct clv_tensor clv_tensor_cols(struct clv_tensor tensor, int first, int count)
 {
-    tensor.data += first;
+    tensor.data = (float *)clv_tensor_at(tensor, first);
     tensor.cols = count;
     return tensor;
 }
@@ -76,20 +100,22 @@ void clv_weight_prepare(struct clv_device *device, struct clv_weight *out, struc
 void clv_weight_release(struct clv_weight *weight);
 
 /* out [rows, out_cols] = activation(x [rows, in_cols] W + bias) + residual. `bias` [out_cols] and
- * `residual` [rows, out_cols] may have data NULL; residual may be `out` itself. */
+ * `residual` [rows, out_cols] may have data NULL; residual may be `out` itself. x and out may be
+ * BF16, out only without a residual. */
 void clv_linear(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                 const struct clv_weight *weight, const float *bias, enum clv_activation activation,
                 struct clv_tensor residual);
 
 /* A tensor argument that is not there. */
-#define CLV_NO_TENSOR ((struct clv_tensor){NULL, 0, 0, 0})
+#define CLV_NO_TENSOR ((struct clv_tensor){NULL, 0, 0, 0, CLV_TYPE_FP32})
 
-/* Layer norm over each row, eps 1e-5 (torch.nn.LayerNorm); out may be x. */
+/* Layer norm over each row, eps 1e-5 (torch.nn.LayerNorm); out may be x. out may be BF16. */
 void clv_layer_norm(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                     const float *weight, const float *bias);
 
 /* out [F*P, 3*patch*patch] gathers the patches of frames [F, 3*R*R] (planes R, G, B), patches row
- * by row, each laid out as the columns of conv1.weight viewed as [W, 3*patch*patch]. */
+ * by row, each laid out as the columns of conv1.weight viewed as [W, 3*patch*patch]. out may be
+ * BF16. */
 void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
                  int side, int patch);
 
@@ -110,11 +136,11 @@ void clv_token_embed(struct clv_device *device, struct clv_tensor out, struct cl
                      struct clv_tensor position, const int32_t *ids, const int32_t *starts,
                      int count);
 
-/* out [count, W] = x[indices[i]]; host `indices`. */
+/* out [count, W] = x[indices[i]]; host `indices`. Both may be BF16. */
 void clv_gather_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                      const int32_t *indices);
 
-/* Copies rows; out and x do not overlap. */
+/* Copies rows; out and x do not overlap. Both may be BF16. */
 void clv_copy(struct clv_device *device, struct clv_tensor out, struct clv_tensor x);
 
 enum clv_mask {
@@ -140,7 +166,7 @@ struct clv_attention {
 
 /* Multi-head scaled dot-product attention, out [q.rows, W]; q [q.rows, W], k and v [rows, W],
  * scale 1/sqrt(head width). Softmax is streamed: no score or mask array of the sequence's square
- * exists. out must not overlap the inputs. */
+ * exists. out must not overlap the inputs. All four may be BF16; stats are fp32. */
 void clv_attention(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
                    struct clv_tensor k, struct clv_tensor v, const struct clv_attention *attention);
 

@@ -116,6 +116,7 @@ struct clv_device {
     const struct clv_ops *ops;
     enum clv_device_kind kind;
     enum clv_precision precision;
+    enum clv_type activation_type;
     void *state;                   /* the backend's own */
     size_t held_bytes, peak_bytes; /* clv_device_hold() */
     bool is_in_replay;

@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What most arguments must be: a tensor of fp32. */
 static inline bool clv_is_tensor(struct clv_tensor t)
 {
-    return t.data != NULL && t.rows >= 0 && t.cols > 0 && t.stride >= t.cols;
+    return t.data != NULL && t.rows >= 0 && t.cols > 0 && t.stride >= t.cols &&
+           t.type == CLV_TYPE_FP32;
 }
 
 static inline bool clv_is_shaped(struct clv_tensor t, int rows, int cols)
@@ -20,6 +22,23 @@ static inline bool clv_is_shaped(struct clv_tensor t, int rows, int cols)
 static inline bool clv_is_like(struct clv_tensor t, struct clv_tensor other)
 {
     return clv_is_shaped(t, other.rows, other.cols);
+}
+
+/* What an activation may be: of the shape given, in fp32 or as the device stores activations. */
+static inline bool clv_is_activation(const struct clv_device *device, struct clv_tensor t, int rows,
+                                     int cols)
+{
+    if (t.type != clv_device_activation_type(device) && t.type != CLV_TYPE_FP32)
+        return false;
+    t.type = CLV_TYPE_FP32;
+    return clv_is_shaped(t, rows, cols);
+}
+
+/* The same of the shape and type of another. */
+static inline bool clv_is_activation_like(const struct clv_device *device, struct clv_tensor t,
+                                          struct clv_tensor other)
+{
+    return t.type == other.type && clv_is_activation(device, t, other.rows, other.cols);
 }
 
 /* Of the shape that the weight was prepared from. */

@@ -48,6 +48,21 @@ int clv_block_wide_cols(const struct clv_tower *tower)
     return tower->mlp_width > 3 * tower->width ? tower->mlp_width : 3 * tower->width;
 }
 
+void clv_block_lay_qkv(struct clv_tensor *q, struct clv_tensor *kv,
+                       const struct clv_block_parts *parts, enum clv_type type, void *memory)
+{
+    const int width = parts->block->width, rows = parts->x.rows;
+    if (parts->has_queries) {
+        *kv = clv_tensor_of(type, memory, rows, 2 * width);
+        *q = clv_tensor_of(type, clv_tensor_at(*kv, (ptrdiff_t)rows * 2 * width),
+                           parts->middle.rows, width);
+    } else {
+        const struct clv_tensor all = clv_tensor_of(type, memory, rows, 3 * width);
+        *q = clv_tensor_cols(all, 0, width);
+        *kv = clv_tensor_cols(all, width, 2 * width);
+    }
+}
+
 struct clv_block_parts clv_block_parts(const struct clv_block_run *run, int index,
                                        struct clv_tensor x)
 {
@@ -57,32 +72,24 @@ struct clv_block_parts clv_block_parts(const struct clv_block_run *run, int inde
     const bool has_queries = run->queries && index == run->count - 1;
     const int width = block->width, rows = x.rows;
     const int count = has_queries ? run->query_count : rows;
-    float *qkv = tape ? tape->qkv : scratch->wide;
+    const enum clv_type type = scratch->type;
     /* Queries go on in rows of their own; the stream's are free once they are picked. */
     float *middle = tape ? tape->middle : has_queries ? scratch->normed : x.data;
     struct clv_block_parts parts = {
         .block = block,
         .has_queries = has_queries,
         .x = x,
-        .normed = clv_tensor(scratch->normed, rows, width),
-        .mixed = clv_tensor(tape ? tape->mixed : scratch->mixed, count, width),
+        .normed = clv_tensor_of(type, scratch->normed, rows, width),
+        .mixed = clv_tensor_of(type, tape ? tape->mixed : scratch->mixed, count, width),
         .stats = tape ? tape->stats : NULL,
         .middle = clv_tensor(middle, count, width),
-        .middle_normed =
-            clv_tensor(has_queries && !tape ? scratch->stream : scratch->normed, count, width),
-        .hidden = clv_tensor(tape ? tape->hidden : scratch->wide, count, block->mlp_width),
-        .active = clv_tensor(scratch->wide, count, block->mlp_width),
+        .middle_normed = clv_tensor_of(
+            type, has_queries && !tape ? scratch->stream : scratch->normed, count, width),
+        .hidden = clv_tensor_of(type, tape ? tape->hidden : scratch->wide, count, block->mlp_width),
+        .active = clv_tensor_of(type, scratch->wide, count, block->mlp_width),
         .out = clv_tensor(tape ? run->tape[index + 1].x : middle, count, width),
     };
-    if (has_queries) {
-        const struct clv_tensor kv = clv_tensor(qkv, rows, 2 * width);
-        parts.q = clv_tensor(qkv + (size_t)rows * 2 * (size_t)width, count, width);
-        parts.kv = kv;
-    } else {
-        const struct clv_tensor all = clv_tensor(qkv, rows, 3 * width);
-        parts.q = clv_tensor_cols(all, 0, width);
-        parts.kv = clv_tensor_cols(all, width, 2 * width);
-    }
+    clv_block_lay_qkv(&parts.q, &parts.kv, &parts, type, tape ? tape->qkv : scratch->wide);
     if (run->drop) {
         parts.attention_drop = run->drop + (size_t)(2 * index) * (size_t)run->drop_count;
         parts.mlp_drop = parts.attention_drop + run->drop_count;
@@ -126,7 +133,7 @@ static void project(struct clv_device *device, const struct clv_block_run *run,
     clv_linear(device, parts->kv, parts->normed, &block->kv, bias + block->width,
                CLV_ACTIVATION_NONE, none);
     if (parts->has_queries) {
-        asking = clv_tensor(run->scratch.mixed, run->query_count, block->width);
+        asking = clv_tensor_of(asking.type, run->scratch.mixed, run->query_count, block->width);
         clv_gather_rows(device, asking, parts->normed, run->queries);
     }
     clv_linear(device, parts->q, asking, &block->q, bias, CLV_ACTIVATION_NONE, none);

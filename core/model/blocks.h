@@ -32,26 +32,35 @@ void clv_block_release(struct clv_block *block);
 /* Columns of the scratch `wide`: q, k and v, and after them the MLP's hidden numbers. */
 int clv_block_wide_cols(const struct clv_tower *tower);
 
-/* Scratch of a pass. With R the rows of the stream and W its width: stream, normed, mixed and
- * gradient hold R*W numbers, wide and wide_gradient R times clv_block_wide_cols(). */
+/* Scratch of a pass. The stream and its gradient are fp32; what lies inside a block and the
+ * gradients of that are of `type`, and so smaller in memory. With R the rows of the stream and W
+ * its width: stream, normed, mixed and gradient hold R*W fp32 numbers, wide and wide_gradient R
+ * times clv_block_wide_cols() of `type`. */
 struct clv_block_scratch {
+    enum clv_type type;
     float *stream;
     float *normed;
     float *mixed;
-    float *wide;
+    void *wide;
     float *gradient; /* these two for the backward pass only */
-    float *wide_gradient;
+    void *wide_gradient;
 };
+
+/* Room for `count` numbers of `type`, counted in fp32 numbers. */
+static inline size_t clv_block_room(enum clv_type type, size_t count)
+{
+    return (count * clv_type_bytes(type) + sizeof(float) - 1) / sizeof(float);
+}
 
 /* What a block keeps, R its rows and Q the rows it computes (R but for queries). With
  * checkpointing all but x is one place that all blocks share. */
 struct clv_block_tape {
     float *x;      /* [R, W] the stream before the block */
-    float *qkv;    /* [R, 3W]; for queries k and v [R, 2W], then q [Q, W] */
+    void *qkv;     /* [R, 3W] of the scratch's type; for queries k and v [R, 2W], then q [Q, W] */
     float *stats;  /* [Q, heads] of the attention */
-    float *mixed;  /* [Q, W] the attention's result */
+    void *mixed;   /* [Q, W] of that type, the attention's result */
     float *middle; /* [Q, W] the stream between attention and MLP */
-    float *hidden; /* [Q, H] before the activation */
+    void *hidden;  /* [Q, H] of that type, before the activation */
 };
 
 /* One run of a tower's blocks over a stream [R, W]. */

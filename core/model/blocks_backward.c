@@ -35,8 +35,10 @@ static void mlp_backward(struct clv_device *device, const struct clv_block_run *
     const float *const *param = block->param;
     float *const *gradient = block->gradient;
     const int width = block->width, hidden_width = block->mlp_width;
-    const struct clv_tensor dhidden = clv_tensor(run->scratch.wide_gradient, d.rows, hidden_width);
-    const struct clv_tensor dnormed = clv_tensor(run->scratch.mixed, d.rows, width);
+    const enum clv_type type = run->scratch.type;
+    const struct clv_tensor dhidden =
+        clv_tensor_of(type, run->scratch.wide_gradient, d.rows, hidden_width);
+    const struct clv_tensor dnormed = clv_tensor_of(type, run->scratch.mixed, d.rows, width);
     const struct clv_tensor dbranch =
         into_branch(device, d, parts->mlp_drop, parts->drop_count, run->scratch.mixed);
 
@@ -56,7 +58,8 @@ static void mlp_backward(struct clv_device *device, const struct clv_block_run *
                                 param[CLV_PARAM_LN_2_WEIGHT]);
 }
 
-/* From dq [Q, W] and dkv [R, 2W] to the gradient of the normed stream [R, W]. */
+/* From dq [Q, W] and dkv [R, 2W] to the gradient of the normed stream [R, W], in fp32 where two
+ * projections add to it. */
 static void project_backward(struct clv_device *device, const struct clv_block_run *run,
                              const struct clv_block_parts *parts, struct clv_tensor dnormed,
                              struct clv_tensor dq, struct clv_tensor dkv)
@@ -81,9 +84,9 @@ static void project_backward(struct clv_device *device, const struct clv_block_r
         clv_linear_backward_add(device, dnormed, dweight_q, dbias, dq, parts->normed, &block->q);
         return;
     }
-    const struct clv_tensor asking = clv_tensor(run->scratch.wide, dq.rows, width);
-    const struct clv_tensor dasking =
-        clv_tensor(run->scratch.wide + (size_t)dq.rows * (size_t)width, dq.rows, width);
+    const struct clv_tensor dasking = clv_tensor(run->scratch.wide, dq.rows, width);
+    const struct clv_tensor asking = clv_tensor_of(
+        run->scratch.type, clv_tensor_at(dasking, (ptrdiff_t)dq.rows * width), dq.rows, width);
     if (dweight_q.data)
         clv_gather_rows(device, asking, parts->normed, run->queries);
     clv_linear_backward(device, dasking, dweight_q, dbias, dq, asking, &block->q);
@@ -98,13 +101,13 @@ static struct clv_tensor attend_backward(struct clv_device *device, const struct
     const float *const *param = block->param;
     float *const *gradient = block->gradient;
     const int width = block->width, rows = parts->x.rows;
-    const struct clv_tensor dmixed = clv_tensor(run->scratch.normed, d.rows, width);
-    const struct clv_tensor dnormed = clv_tensor(run->scratch.mixed, rows, width);
+    const enum clv_type type = run->scratch.type;
+    const struct clv_tensor dmixed = clv_tensor_of(type, run->scratch.normed, d.rows, width);
+    const struct clv_tensor dnormed =
+        clv_tensor_of(block->is_split ? CLV_TYPE_FP32 : type, run->scratch.mixed, rows, width);
     const struct clv_tensor dx = clv_tensor(run->scratch.gradient, rows, width);
-    /* dq, dk and dv lie as q, k and v do. */
-    struct clv_tensor dq = parts->q, dkv = parts->kv;
-    dq.data = run->scratch.wide_gradient + (dq.data - (parts->has_queries ? dkv.data : dq.data));
-    dkv.data = run->scratch.wide_gradient + (parts->has_queries ? 0 : width);
+    struct clv_tensor dq, dkv;
+    clv_block_lay_qkv(&dq, &dkv, parts, type, run->scratch.wide_gradient);
 
     const struct clv_tensor dbranch =
         into_branch(device, d, parts->attention_drop, parts->drop_count, run->scratch.mixed);

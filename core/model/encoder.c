@@ -59,8 +59,8 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* The one table of the activation buffer: numbers each part holds. Every factor is bounded by
- * clv_config_check() and check_options(), so that products of three fit 64 bits. */
+/* The one table of the activation buffer: room of each part in fp32 numbers. Every factor is
+ * bounded by clv_config_check() and check_options(), so that products of three fit 64 bits. */
 static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
                           const struct clv_encoder *encoder)
 {
@@ -95,6 +95,8 @@ static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
         counts[PART_FEATURES] = larger(counts[PART_FEATURES], rows * embed);
         *row_max = larger(*row_max, rows);
     }
+    counts[PART_WIDE] =
+        clv_block_room(clv_device_activation_type(encoder->device), counts[PART_WIDE]);
     counts[PART_NORMED] = counts[PART_MIXED] = counts[PART_STREAM];
 }
 
@@ -117,7 +119,8 @@ static int create_memory(struct clv_encoder *encoder)
     }
     struct clv_pass *pass = &encoder->pass;
     pass->network = &encoder->network;
-    pass->scratch = (struct clv_block_scratch){.stream = encoder->part[PART_STREAM],
+    pass->scratch = (struct clv_block_scratch){.type = clv_device_activation_type(encoder->device),
+                                               .stream = encoder->part[PART_STREAM],
                                                .normed = encoder->part[PART_NORMED],
                                                .mixed = encoder->part[PART_MIXED],
                                                .wide = encoder->part[PART_WIDE]};

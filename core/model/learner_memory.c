@@ -16,6 +16,12 @@ struct shapes {
     size_t row_max; /* of any stream */
 };
 
+/* How the insides of blocks are stored. */
+static enum clv_type type_of(const struct clv_learner *learner)
+{
+    return clv_device_activation_type(learner->device);
+}
+
 static struct shapes shapes_of(const struct clv_learner *learner)
 {
     const struct clv_model_config *config = &learner->config;
@@ -24,19 +30,23 @@ static struct shapes shapes_of(const struct clv_learner *learner)
     const size_t rows = frames * (size_t)config->token_count;
     const size_t text_rows = (size_t)options->text_batch_max;
     const size_t texts = (size_t)options->text_max;
+    const enum clv_type type = type_of(learner);
     return (struct shapes){
         .vision = {.tower = &config->vision,
+                   .type = type,
                    .width = config->vision.width,
                    .row_max = rows,
                    .query_max = learner->slot_token_count == 1 ? frames : 0,
                    .has_embedded = true,
                    .is_checkpointed = options->checkpoint},
         .temporal = {.tower = &config->temporal,
+                     .type = type,
                      .width = config->vision.width,
                      .row_max = frames * (size_t)learner->slot_token_count,
                      .query_max = frames,
                      .is_checkpointed = options->checkpoint},
         .text = {.tower = &config->text,
+                 .type = type,
                  .width = config->text.width,
                  .row_max = text_rows,
                  .query_max = texts < text_rows ? texts : text_rows,
@@ -60,16 +70,18 @@ static void measure_scratch(size_t counts[CLV_ROOM_COUNT], const struct clv_lear
         larger(rows * (size_t)config->vision.width, text_rows * (size_t)config->text.width);
     counts[CLV_ROOM_STREAM] = counts[CLV_ROOM_NORMED] = counts[CLV_ROOM_MIXED] = stream;
     counts[CLV_ROOM_WIDE] =
-        larger(larger(rows * visual_wide, text_rows * text_wide), patches * patch);
+        clv_block_room(type_of(learner),
+                       larger(larger(rows * visual_wide, text_rows * text_wide), patches * patch));
     if (learner->gradient_count > 0) {
         counts[CLV_ROOM_GRADIENT] = stream;
-        counts[CLV_ROOM_WIDE_GRADIENT] = larger(learner->trains_windows ? rows * visual_wide : 0,
-                                                learner->trains_text ? text_rows * text_wide : 0);
+        counts[CLV_ROOM_WIDE_GRADIENT] = clv_block_room(
+            type_of(learner), larger(learner->trains_windows ? rows * visual_wide : 0,
+                                     learner->trains_text ? text_rows * text_wide : 0));
     }
 }
 
-/* The one table: numbers each room holds. Every factor is bounded by clv_config_check() and the
- * check of options, so that products of three fit 64 bits. */
+/* The one table: what each room holds, in fp32 numbers. Every factor is bounded by
+ * clv_config_check() and the check of options, so that products of three fit 64 bits. */
 static void measure(size_t counts[CLV_ROOM_COUNT], const struct clv_learner *learner,
                     const struct shapes *shapes)
 {
@@ -159,7 +171,8 @@ int clv_learner_create_memory(struct clv_learner *learner)
     }
     learner->pass.network = &learner->network;
     learner->pass.scratch =
-        (struct clv_block_scratch){.stream = learner->room[CLV_ROOM_STREAM],
+        (struct clv_block_scratch){.type = type_of(learner),
+                                   .stream = learner->room[CLV_ROOM_STREAM],
                                    .normed = learner->room[CLV_ROOM_NORMED],
                                    .mixed = learner->room[CLV_ROOM_MIXED],
                                    .wide = learner->room[CLV_ROOM_WIDE],

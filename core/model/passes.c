@@ -111,9 +111,9 @@ static struct clv_block_run frames_run(const struct clv_pass *pass,
 static struct clv_tensor gather_patches(const struct clv_pass *pass, struct clv_tensor pixels)
 {
     const struct clv_model_config *config = &pass->network->config;
-    const struct clv_tensor patches =
-        clv_tensor(pass->scratch.wide, pixels.rows * (config->token_count - 1),
-                   3 * config->patch_side * config->patch_side);
+    const struct clv_tensor patches = clv_tensor_of(pass->scratch.type, pass->scratch.wide,
+                                                    pixels.rows * (config->token_count - 1),
+                                                    3 * config->patch_side * config->patch_side);
     clv_patches(pass->network->device, patches, pixels, config->image_side, config->patch_side);
     return patches;
 }
@@ -249,8 +249,9 @@ static void project(const struct clv_pass *pass, bool has_tape, struct clv_tenso
                     struct clv_tensor x, enum clv_param_single weight, enum clv_param_single bias,
                     const struct clv_weight *projection)
 {
-    const struct clv_tensor normed =
-        has_tape ? clv_tensor(pass->scratch.normed, x.rows, x.cols) : x;
+    /* Serving's x may lie in `normed`, but never in `mixed`. */
+    const struct clv_tensor normed = clv_tensor_of(
+        pass->scratch.type, has_tape ? pass->scratch.normed : pass->scratch.mixed, x.rows, x.cols);
     norm(pass, normed, x, weight, bias);
     clv_linear(pass->network->device, out, normed, projection, NULL, CLV_ACTIVATION_NONE,
                CLV_NO_TENSOR);
@@ -262,8 +263,9 @@ static struct clv_tensor project_backward(const struct clv_pass *pass, struct cl
                                           const struct clv_weight *projection,
                                           struct clv_tensor dprojection)
 {
-    const struct clv_tensor normed = clv_tensor(pass->scratch.normed, x.rows, x.cols);
-    const struct clv_tensor dnormed = clv_tensor(pass->scratch.mixed, x.rows, x.cols);
+    const enum clv_type type = pass->scratch.type;
+    const struct clv_tensor normed = clv_tensor_of(type, pass->scratch.normed, x.rows, x.cols);
+    const struct clv_tensor dnormed = clv_tensor_of(type, pass->scratch.mixed, x.rows, x.cols);
     const struct clv_tensor dx = clv_tensor(pass->scratch.stream, x.rows, x.cols);
     norm(pass, normed, x, weight, bias);
     clv_linear_backward(pass->network->device, dnormed, dprojection, NULL, dout, normed,

@@ -55,7 +55,7 @@ struct clv_tensor clv_pass_windows_backward(const struct clv_pass *pass,
 struct clv_tensor clv_pass_class_rows(const struct clv_pass *pass, struct clv_tensor x,
                                       int frame_count);
 
-/* out [F, E] = the features of class tokens x [F, W], which serving overwrites. */
+/* out [F, E] = the features of class tokens x [F, W], which serving has anywhere but in `mixed`. */
 void clv_pass_features(const struct clv_pass *pass, const struct clv_tower_tape *tape,
                        struct clv_tensor out, struct clv_tensor x);
 /* From dout [F, E] to the gradient of x [F, W]. */

@@ -19,11 +19,12 @@ static void take_inside(struct clv_block_tape *block, size_t *used, float *memor
 {
     const size_t width = (size_t)shape->width, rows = shape->row_max;
     const size_t count = queries ? queries : rows;
-    block->qkv = take(used, memory, rows * 2 * width + count * width);
+    const size_t hidden = count * (size_t)shape->tower->mlp_width;
+    block->qkv = take(used, memory, clv_block_room(shape->type, rows * 2 * width + count * width));
     block->stats = take(used, memory, count * (size_t)shape->tower->head_count);
-    block->mixed = take(used, memory, count * width);
+    block->mixed = take(used, memory, clv_block_room(shape->type, count * width));
     block->middle = take(used, memory, count * width);
-    block->hidden = take(used, memory, count * (size_t)shape->tower->mlp_width);
+    block->hidden = take(used, memory, clv_block_room(shape->type, hidden));
 }
 
 /* `blocks` [layer_count + 1] may be NULL: then it only counts. */

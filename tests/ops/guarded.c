@@ -12,7 +12,7 @@
 
 #define PADDING 5 /* unused floats behind each row: odd, so rows are rarely aligned */
 #define MARGIN 67 /* floats before and behind the tensor */
-#define UNIT 4    /* floats that a vector load takes at once */
+#define UNIT 8    /* numbers of a vector load: 16 bytes of bfloat16 */
 #define SENTINEL 12345.678f
 
 static bool is_aligned;
@@ -27,42 +27,77 @@ static size_t whole_units(size_t count)
     return is_aligned ? (count + UNIT - 1) / UNIT * UNIT : count;
 }
 
-static struct guarded create(struct clv_device *device, int rows, int cols, float around)
+float guarded_rounded(enum clv_type type, float x)
+{
+    uint32_t bits;
+    if (type != CLV_TYPE_BF16 || isnan(x))
+        return x;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static void *need(size_t size_bytes)
+{
+    void *memory = malloc(size_bytes);
+    if (!memory) {
+        printf("FAIL out of memory for a test tensor\n");
+        exit(1);
+    }
+    return memory;
+}
+
+static struct guarded create(enum clv_type type, struct clv_device *device, int rows, int cols,
+                             float around)
 {
     const size_t margin = whole_units(MARGIN);
     struct guarded g = {.device = device, .first = margin};
     ptrdiff_t stride = (ptrdiff_t)whole_units((size_t)cols + PADDING);
     g.float_count = 2 * margin + (size_t)rows * (size_t)stride;
-    g.host = malloc(g.float_count * sizeof *g.host);
-    if (!g.host || clv_buffer_create(&g.buffer, device, g.float_count * sizeof *g.host) != 0) {
+    g.host = need(g.float_count * sizeof *g.host);
+    if (clv_buffer_create(&g.buffer, device, g.float_count * clv_type_bytes(type)) != 0) {
         printf("FAIL out of memory for a test tensor\n");
         exit(1);
     }
-    g.tensor = (struct clv_tensor){(float *)clv_buffer_data(g.buffer) + margin, rows, cols, stride};
+    g.tensor = clv_tensor_of(type, clv_buffer_data(g.buffer), rows, cols);
+    g.tensor.data = (float *)clv_tensor_at(g.tensor, (ptrdiff_t)margin);
+    g.tensor.stride = stride;
     for (size_t i = 0; i < g.float_count; i++)
-        g.host[i] = around;
+        g.host[i] = guarded_rounded(type, around);
+    return g;
+}
+
+struct guarded guarded_input_of(enum clv_type type, struct clv_device *device, int rows, int cols,
+                                double scale, uint64_t *seed)
+{
+    struct guarded g = create(type, device, rows, cols, NAN);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++)
+            *guarded_at(&g, r, c) = guarded_rounded(type, (float)(scale * t_normal(seed)));
+    guarded_write(&g);
     return g;
 }
 
 struct guarded guarded_input(struct clv_device *device, int rows, int cols, double scale,
                              uint64_t *seed)
 {
-    struct guarded g = create(device, rows, cols, NAN);
+    return guarded_input_of(CLV_TYPE_FP32, device, rows, cols, scale, seed);
+}
+
+struct guarded guarded_output_of(enum clv_type type, struct clv_device *device, int rows, int cols)
+{
+    struct guarded g = create(type, device, rows, cols, SENTINEL);
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++)
-            *guarded_at(&g, r, c) = (float)(scale * t_normal(seed));
+            *guarded_at(&g, r, c) = NAN;
     guarded_write(&g);
     return g;
 }
 
 struct guarded guarded_output(struct clv_device *device, int rows, int cols)
 {
-    struct guarded g = create(device, rows, cols, SENTINEL);
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < cols; c++)
-            *guarded_at(&g, r, c) = NAN;
-    guarded_write(&g);
-    return g;
+    return guarded_output_of(CLV_TYPE_FP32, device, rows, cols);
 }
 
 void guarded_free(struct guarded *g)
@@ -79,19 +114,34 @@ float *guarded_at(struct guarded *g, int row, int col)
 
 void guarded_write(struct guarded *g)
 {
-    clv_device_write(g->device, clv_buffer_data(g->buffer), g->host,
-                     g->float_count * sizeof *g->host);
+    const size_t bytes = clv_type_bytes(g->tensor.type);
+    unsigned char *stored = need(g->float_count * bytes);
+    for (size_t i = 0; i < g->float_count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &g->host[i], sizeof bits);
+        const uint16_t half = (uint16_t)(bits >> 16);
+        memcpy(stored + i * bytes, bytes == sizeof half ? (const void *)&half : &bits, bytes);
+    }
+    clv_device_write(g->device, clv_buffer_data(g->buffer), stored, g->float_count * bytes);
+    free(stored);
 }
 
 static float *read_all(struct guarded *g)
 {
-    float *now = malloc(g->float_count * sizeof *now);
-    if (!now) {
-        printf("FAIL out of memory for a test tensor\n");
-        exit(1);
-    }
-    clv_device_read(g->device, now, clv_buffer_data(g->buffer), g->float_count * sizeof *now);
+    const size_t bytes = clv_type_bytes(g->tensor.type);
+    unsigned char *stored = need(g->float_count * bytes);
+    float *now = need(g->float_count * sizeof *now);
+    clv_device_read(g->device, stored, clv_buffer_data(g->buffer), g->float_count * bytes);
     CHECK_OK(clv_device_sync(g->device));
+    for (size_t i = 0; i < g->float_count; i++) {
+        uint32_t bits = 0;
+        uint16_t half;
+        memcpy(bytes == sizeof half ? (void *)&half : &bits, stored + i * bytes, bytes);
+        if (bytes == sizeof half)
+            bits = (uint32_t)half << 16;
+        memcpy(&now[i], &bits, sizeof bits);
+    }
+    free(stored);
     return now;
 }
 

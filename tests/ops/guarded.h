@@ -14,7 +14,7 @@ struct guarded {
     struct clv_device *device;
     struct clv_buffer *buffer;
     struct clv_tensor tensor; /* in device memory */
-    float *host;              /* the buffer's whole content as last written or read */
+    float *host;              /* the buffer's whole content as last written or read, in fp32 */
     size_t float_count;
     size_t first; /* index of the tensor's first element in `host` */
 };
@@ -29,10 +29,16 @@ struct guarded guarded_input(struct clv_device *device, int rows, int cols, doub
                              uint64_t *seed);
 /* NaN inside, sentinels around: what an op leaves unwritten shows. */
 struct guarded guarded_output(struct clv_device *device, int rows, int cols);
+/* The same of numbers of `type`; host copies of BF16 hold what it can. */
+struct guarded guarded_input_of(enum clv_type type, struct clv_device *device, int rows, int cols,
+                                double scale, uint64_t *seed);
+struct guarded guarded_output_of(enum clv_type type, struct clv_device *device, int rows, int cols);
 void guarded_free(struct guarded *g);
 
 /* Element of the host copy. */
 float *guarded_at(struct guarded *g, int row, int col);
+/* `x` as a tensor of `type` holds it: to nearest, ties to even. */
+float guarded_rounded(enum clv_type type, float x);
 /* Host copy to the device. */
 void guarded_write(struct guarded *g);
 /* Device to the host copy; checks that nothing around the tensor changed. */

@@ -172,7 +172,8 @@ static void check_activations(struct clv_device *device)
     guarded_write(&one);
     for (int kind = CLV_ACTIVATION_QUICK_GELU; kind <= CLV_ACTIVATION_GELU; kind++) {
         /* One long row, so that every lane takes part: out [1, COUNT] = one [1, 1] x^T. */
-        struct clv_tensor column = {x.tensor.data, COUNT, 1, x.tensor.stride};
+        struct clv_tensor column = clv_tensor(x.tensor.data, COUNT, 1);
+        column.stride = x.tensor.stride;
         struct clv_weight weight;
         clv_weight_prepare(device, &weight, column, CLV_WEIGHT_OUT_IN);
         struct guarded out = guarded_output(device, 1, COUNT);
