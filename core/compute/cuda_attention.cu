@@ -45,6 +45,7 @@ bool clv_attend_plan_create(struct clv_device *device, struct clv_attend_plan *p
     plan->q = clv_rows_of(q);
     plan->k = clv_rows_of(k);
     plan->v = clv_rows_of(v);
+    plan->is_half = clv_is_half(q);
     plan->stats = attention->stats;
     plan->mask = attention->mask;
     plan->token_count = attention->token_count;
@@ -216,12 +217,44 @@ static __global__ void attend_wide_kernel(struct clv_attend_plan plan)
         plan.stats[at] = highest + logf(total);
 }
 
+struct clv_tensor clv_attend_take(struct clv_tensor t, unsigned char **room)
+{
+    if (!clv_is_half(t))
+        return t;
+    const struct clv_tensor wide = clv_tensor((float *)*room, t.rows, t.cols);
+    *room += clv_attend_take_bytes(t);
+    return wide;
+}
+
+/* Heads too wide for tiles, of bfloat16. */
+static void attend_widened(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
+                           struct clv_tensor k, struct clv_tensor v,
+                           const struct clv_attention *attention)
+{
+    unsigned char *room = (unsigned char *)clv_cuda_scratch(
+        device, 2 * clv_attend_take_bytes(q) + 2 * clv_attend_take_bytes(k));
+    if (!room)
+        return;
+    const struct clv_tensor wide_q = clv_attend_take(q, &room), wide_k = clv_attend_take(k, &room);
+    const struct clv_tensor wide_v = clv_attend_take(v, &room);
+    const struct clv_tensor wide_out = clv_attend_take(out, &room);
+    if (!clv_cuda_convert(device, wide_q, q) || !clv_cuda_convert(device, wide_k, k) ||
+        !clv_cuda_convert(device, wide_v, v))
+        return;
+    clv_cuda_attention(device, wide_out, wide_q, wide_k, wide_v, attention);
+    (void)clv_cuda_convert(device, out, wide_out);
+}
+
 void clv_cuda_attention(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
                         struct clv_tensor k, struct clv_tensor v,
                         const struct clv_attention *attention)
 {
     struct clv_cuda *cuda = clv_cuda_enter(device);
     struct clv_attend_plan plan;
+    if (clv_is_half(q) && q.cols / attention->head_count > CLV_ATTEND_WIDTH_MAX) {
+        attend_widened(device, out, q, k, v, attention);
+        return;
+    }
     if (q.rows == 0 || !clv_attend_plan_create(device, &plan, out, q, k, v, attention))
         return;
     if (plan.width > CLV_ATTEND_WIDTH_MAX) {

@@ -14,9 +14,11 @@ extern "C" {
 #include "core/compute/cuda_tiles.h"
 }
 
-/* Arguments of every attention kernel; all addresses are the device's. */
+/* Arguments of every attention kernel; all addresses are the device's. Where `is_half`, q, k, v,
+ * out and their gradients are of bfloat16 and their rows say where, not what: clv_half_row(). */
 struct clv_attend_plan {
     struct clv_rows out, q, k, v;
+    bool is_half;
     float *stats;                /* [q.rows][head_count], or NULL */
     const int32_t *starts;       /* [sequence_count + 1], rows of k */
     const int32_t *query_starts; /* [sequence_count + 1], rows of q */
@@ -26,8 +28,14 @@ struct clv_attend_plan {
     int query_max, key_max; /* rows of the sequence that has most */
     int64_t query_count, key_count;
     float scale; /* 1 / sqrt(width) */
-    bool fours;  /* all inputs can be read four floats at a time */
+    bool fours;  /* all inputs can be read four numbers at a time */
 };
+
+/* A row of what is bfloat16. */
+static __device__ __forceinline__ __nv_bfloat16 *clv_half_row(struct clv_rows rows, int64_t row)
+{
+    return (__nv_bfloat16 *)(void *)rows.data + row * rows.stride;
+}
 
 /* Stages the index arrays and fills `out`. False after a sticky failure, or where nothing is to be
  * done. (cuda_attention.cu) */
@@ -35,7 +43,9 @@ bool clv_attend_plan_create(struct clv_device *device, struct clv_attend_plan *p
                             struct clv_tensor out, struct clv_tensor q, struct clv_tensor k,
                             struct clv_tensor v, const struct clv_attention *attention);
 
-/* The bf16 forms, for heads of at most CLV_ATTEND_WIDTH_MAX. (cuda_attention_bf16.cu) */
+/* The bf16 forms, for heads of at most CLV_ATTEND_WIDTH_MAX and tensors of either type; wider heads
+ * are for the fp32 forms, and their tensors of bfloat16 for copies in fp32.
+ * (cuda_attention_bf16.cu) */
 void clv_attend_bf16(struct clv_device *device, const struct clv_attend_plan *plan);
 
 struct clv_attend_gradients {
@@ -51,6 +61,14 @@ bool clv_attend_deltas(struct clv_device *device, float *delta, const struct clv
                        struct clv_rows dout, bool is_rounded);
 
 #define CLV_ATTEND_WIDTH_MAX 128
+
+/* A tensor of t's shape in fp32, in `room`, which moves on by so much; t itself where it is that.
+ * (cuda_attention.cu) */
+static inline size_t clv_attend_take_bytes(struct clv_tensor t)
+{
+    return clv_cuda_padded((size_t)t.rows * (size_t)t.cols * sizeof(float));
+}
+struct clv_tensor clv_attend_take(struct clv_tensor t, unsigned char **room);
 
 /* Blocks for tiles of `rows` of a sequence with at most `row_max`, by head and sequence. */
 static inline unsigned clv_attend_blocks(const struct clv_attend_plan *plan, int row_max, int rows)

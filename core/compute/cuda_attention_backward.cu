@@ -15,12 +15,20 @@ static __global__ void deltas_kernel(float *delta, struct clv_attend_plan plan,
     if (query >= plan.query_count)
         return;
     const int column = (int)(at % plan.head_count) * plan.width;
-    const float *d = clv_row(dout, query) + column, *out = clv_row(plan.out, query) + column;
+    const int lane = threadIdx.x % CLV_CUDA_WARP;
     float sum = 0.0f;
-    for (int i = threadIdx.x % CLV_CUDA_WARP; i < plan.width; i += CLV_CUDA_WARP)
-        sum = fmaf(is_rounded ? clv_round_bf16(d[i]) : d[i], out[i], sum);
+    if (plan.is_half) {
+        const __nv_bfloat16 *d = clv_half_row(dout, query) + column;
+        const __nv_bfloat16 *out = clv_half_row(plan.out, query) + column;
+        for (int i = lane; i < plan.width; i += CLV_CUDA_WARP)
+            sum = fmaf(__bfloat162float(d[i]), __bfloat162float(out[i]), sum);
+    } else {
+        const float *d = clv_row(dout, query) + column, *out = clv_row(plan.out, query) + column;
+        for (int i = lane; i < plan.width; i += CLV_CUDA_WARP)
+            sum = fmaf(is_rounded ? clv_round_bf16(d[i]) : d[i], out[i], sum);
+    }
     sum = clv_warp_sum(sum);
-    if (threadIdx.x % CLV_CUDA_WARP == 0)
+    if (lane == 0)
         delta[at] = sum;
 }
 
@@ -313,6 +321,58 @@ static void launch_wide(struct clv_device *device, const struct clv_attend_plan 
     (void)clv_cuda_check(device, "gradient of attention");
 }
 
+/* The fp32 forms. `delta` [q.rows, head_count]. */
+static void attend_backward(struct clv_device *device, const struct clv_attend_plan *plan,
+                            const struct clv_attend_gradients *g, float *delta)
+{
+    if (!delta || !clv_attend_deltas(device, delta, plan, g->dout, false))
+        return;
+    if (plan->width > CLV_ATTEND_WIDTH_MAX) {
+        launch_wide(device, plan, g, delta);
+        return;
+    }
+#define LAUNCH(WIDTH) launch_tiles<WIDTH>(device, plan, g, delta)
+    CLV_ATTEND_BY_WIDTH(plan->width, LAUNCH);
+#undef LAUNCH
+}
+
+static size_t delta_bytes(struct clv_tensor q, const struct clv_attention *attention)
+{
+    return clv_cuda_padded(((size_t)q.rows * (size_t)attention->head_count + 1) * sizeof(float));
+}
+
+/* Heads too wide for tiles, of bfloat16. */
+static void attend_backward_widened(struct clv_device *device,
+                                    const struct clv_attention_gradients *gradients,
+                                    struct clv_tensor dout, struct clv_tensor out,
+                                    struct clv_tensor q, struct clv_tensor k, struct clv_tensor v,
+                                    const struct clv_attention *attention)
+{
+    const struct clv_tensor from[] = {dout, out, q, k, v};
+    const struct clv_tensor to[] = {gradients->dq, gradients->dk, gradients->dv};
+    struct clv_tensor wide[5], results[3];
+    unsigned char *room = (unsigned char *)clv_cuda_scratch(
+        device,
+        4 * clv_attend_take_bytes(q) + 4 * clv_attend_take_bytes(k) + delta_bytes(q, attention));
+    if (!room)
+        return;
+    for (int i = 0; i < 5; i++) {
+        wide[i] = clv_attend_take(from[i], &room);
+        if (!clv_cuda_convert(device, wide[i], from[i]))
+            return;
+    }
+    for (int i = 0; i < 3; i++)
+        results[i] = clv_attend_take(to[i], &room);
+    struct clv_attend_plan plan;
+    if (!clv_attend_plan_create(device, &plan, wide[1], wide[2], wide[3], wide[4], attention))
+        return;
+    const struct clv_attend_gradients g = {clv_rows_of(results[0]), clv_rows_of(results[1]),
+                                           clv_rows_of(results[2]), clv_rows_of(wide[0])};
+    attend_backward(device, &plan, &g, (float *)room);
+    for (int i = 0; i < 3; i++)
+        (void)clv_cuda_convert(device, to[i], results[i]);
+}
+
 void clv_cuda_attention_backward(struct clv_device *device,
                                  const struct clv_attention_gradients *gradients,
                                  struct clv_tensor dout, struct clv_tensor out, struct clv_tensor q,
@@ -321,6 +381,10 @@ void clv_cuda_attention_backward(struct clv_device *device,
 {
     struct clv_cuda *cuda = clv_cuda_enter(device);
     struct clv_attend_plan plan;
+    if (clv_is_half(q) && q.cols / attention->head_count > CLV_ATTEND_WIDTH_MAX) {
+        attend_backward_widened(device, gradients, dout, out, q, k, v, attention);
+        return;
+    }
     if (!clv_attend_plan_create(device, &plan, out, q, k, v, attention))
         return;
     plan.fours = plan.fours && clv_rows_are_fours(dout);
@@ -330,15 +394,6 @@ void clv_cuda_attention_backward(struct clv_device *device,
         clv_attend_backward_bf16(device, &plan, &g);
         return;
     }
-    float *delta = (float *)clv_cuda_scratch(
-        device, (size_t)(plan.query_count * plan.head_count + 1) * sizeof *delta);
-    if (!delta || !clv_attend_deltas(device, delta, &plan, g.dout, false))
-        return;
-    if (plan.width > CLV_ATTEND_WIDTH_MAX) {
-        launch_wide(device, &plan, &g, delta);
-        return;
-    }
-#define LAUNCH(WIDTH) launch_tiles<WIDTH>(device, &plan, &g, delta)
-    CLV_ATTEND_BY_WIDTH(plan.width, LAUNCH);
-#undef LAUNCH
+    attend_backward(device, &plan, &g,
+                    (float *)clv_cuda_scratch(device, delta_bytes(q, attention)));
 }

@@ -1,7 +1,8 @@
-/* Attention and its gradients on tensor cores: factors in bfloat16, sums and softmax in fp32. The
- * inputs are rounded once, into scratch; a warp owns sixteen rows of a product's result, and what
- * comes out of one product goes into the next without leaving its registers (Dao, 2023). The tiles
- * of the other side come in through two buffers, one filling while the other is multiplied.
+/* Attention and its gradients on tensor cores: factors in bfloat16, sums and softmax in fp32.
+ * Inputs of fp32 are rounded once, into scratch, those of bfloat16 read where they lie; a warp owns
+ * sixteen rows of a product's result, and what comes out of one product goes into the next without
+ * leaving its registers (Dao, 2023). The tiles of the other side come in through two buffers, one
+ * filling while the other is multiplied.
  *
  * What the mask hides inside a tile is multiplied by zero here: a number that is not finite can
  * reach the queries whose tile holds it. In fp32 it cannot. */
@@ -15,17 +16,39 @@
 
 /* ---- operands -------------------------------------------------------------------------------- */
 
-/* Rows of bfloat16, [rows][head_count][WIDTH], zeros behind each head's columns. */
+/* Rows of bfloat16, [rows][head_count][step]: `step` is the WIDTH of tiles, with zeros behind each
+ * head's columns, or the heads' own width, of whole eights. Rows and heads lie on 16 bytes. */
 struct halves {
-    uint16_t *data;
+    const uint16_t *data;
     int64_t stride;
+    int step;
 };
 
 struct rounding {
     struct clv_rows from[4];
-    struct halves to[4];
-    int64_t rows[4];
+    uint16_t *to[4];
+    int64_t rows[4], stride;
+    bool is_half; /* from */
 };
+
+/* Eight numbers of a head from column `col` on, zeros past its width. */
+template <typename T>
+static __device__ __forceinline__ void load_eight(float (&x)[8], const T *from, int col, int width,
+                                                  bool fours)
+{
+    if (fours) { /* the width is a multiple of 4 too */
+        for (int half = 0; half < 8; half += 4) {
+            clv_pack<4> four = {};
+            if (col + half < width)
+                four = clv_load<4>(from + half);
+            for (int c = 0; c < 4; c++)
+                x[half + c] = four.at[c];
+        }
+    } else {
+        for (int c = 0; c < 8; c++)
+            x[c] = col + c < width ? clv_load<1>(from + c).at[0] : 0.0f;
+    }
+}
 
 /* One warp to each row of tensor blockIdx.y, eight columns a lane at a time. */
 template <int WIDTH>
@@ -35,23 +58,15 @@ static __global__ void round_kernel(struct rounding r, int head_count, int width
     const int which = blockIdx.y;
     if (row >= r.rows[which])
         return;
-    const float *from = clv_row(r.from[which], row);
-    uint16_t *to = r.to[which].data + row * r.to[which].stride;
+    uint16_t *to = r.to[which] + row * r.stride;
     for (int i = threadIdx.x % CLV_CUDA_WARP; i < head_count * (WIDTH / 8); i += CLV_CUDA_WARP) {
         const int head = i / (WIDTH / 8), col = i % (WIDTH / 8) * 8;
-        const float *at = from + (int64_t)head * width + col;
+        const int64_t at = (int64_t)head * width + col;
         float x[8];
-        if (fours) { /* the width is a multiple of 4 too */
-            for (int half = 0; half < 8; half += 4) {
-                const bool is_there = col + half < width;
-                const float4 four =
-                    is_there ? *(const float4 *)(at + half) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-                x[half] = four.x, x[half + 1] = four.y, x[half + 2] = four.z, x[half + 3] = four.w;
-            }
-        } else {
-            for (int c = 0; c < 8; c++)
-                x[c] = col + c < width ? at[c] : 0.0f;
-        }
+        if (r.is_half)
+            load_eight(x, clv_half_row(r.from[which], row) + at, col, width, fours);
+        else
+            load_eight(x, clv_row(r.from[which], row) + at, col, width, fours);
         *(uint4 *)(to + i * 8) = make_uint4(clv_pack_bf16(x[0], x[1]), clv_pack_bf16(x[2], x[3]),
                                             clv_pack_bf16(x[4], x[5]), clv_pack_bf16(x[6], x[7]));
     }
@@ -70,13 +85,42 @@ static unsigned char *carve(unsigned char **at, size_t size_bytes)
     return piece;
 }
 
-/* Rounds q, k, v and, where there is one, dout into scratch, in which delta gets its place. False
- * after a sticky failure. */
+/* Whether rows of bfloat16 can be brought in as they are. */
+static bool is_direct(const struct clv_attend_plan *plan, const struct clv_rows &rows)
+{
+    return plan->is_half && plan->width % 8 == 0 &&
+           clv_cuda_is_aligned(rows.data, rows.stride, sizeof(uint16_t), 16);
+}
+
+static struct halves halves_in(const struct clv_attend_plan *plan, const struct clv_rows &rows)
+{
+    return {(const uint16_t *)(const void *)rows.data, rows.stride, plan->width};
+}
+
+/* Where all inputs, dout too if there is one, are direct: takes them as they are, with scratch for
+ * delta alone. False after a sticky failure. */
+static bool operands_take(struct clv_device *device, struct operands *out,
+                          const struct clv_attend_plan *plan, const struct clv_rows *dout)
+{
+    *out = {halves_in(plan, plan->q), halves_in(plan, plan->k), halves_in(plan, plan->v),
+            halves_in(plan, dout ? *dout : plan->q), NULL};
+    if (!dout)
+        return true;
+    out->delta = (float *)clv_cuda_scratch(
+        device, (size_t)(plan->query_count * plan->head_count + 1) * sizeof(float));
+    return out->delta != NULL;
+}
+
+/* Rounds q, k, v and, where there is one, dout into scratch, in which delta gets its place; or
+ * takes them as they are. False after a sticky failure. */
 template <int WIDTH>
 static bool operands_create(struct clv_device *device, struct operands *out,
                             const struct clv_attend_plan *plan, const struct clv_rows *dout)
 {
     const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
+    if (is_direct(plan, plan->q) && is_direct(plan, plan->k) && is_direct(plan, plan->v) &&
+        (!dout || is_direct(plan, *dout)))
+        return operands_take(device, out, plan, dout);
     const int64_t stride = (int64_t)plan->head_count * WIDTH;
     const size_t query_bytes = (size_t)(plan->query_count * stride) * sizeof(uint16_t);
     const size_t key_bytes = (size_t)(plan->key_count * stride) * sizeof(uint16_t);
@@ -86,15 +130,19 @@ static bool operands_create(struct clv_device *device, struct operands *out,
                     clv_cuda_padded(delta_bytes) + 256);
     if (!at)
         return false;
-    out->q = {(uint16_t *)carve(&at, query_bytes), stride};
-    out->dout = {(uint16_t *)carve(&at, query_bytes), stride};
-    out->k = {(uint16_t *)carve(&at, key_bytes), stride};
-    out->v = {(uint16_t *)carve(&at, key_bytes), stride};
-    out->delta = (float *)carve(&at, delta_bytes);
+    uint16_t *q = (uint16_t *)carve(&at, query_bytes), *dq = (uint16_t *)carve(&at, query_bytes);
+    uint16_t *k = (uint16_t *)carve(&at, key_bytes), *v = (uint16_t *)carve(&at, key_bytes);
+    *out = {{q, stride, WIDTH},
+            {k, stride, WIDTH},
+            {v, stride, WIDTH},
+            {dq, stride, WIDTH},
+            (float *)carve(&at, delta_bytes)};
     const struct rounding rounding = {
         {plan->q, plan->k, plan->v, dout ? *dout : plan->q},
-        {out->q, out->k, out->v, out->dout},
-        {plan->query_count, plan->key_count, plan->key_count, plan->query_count}};
+        {q, k, v, dq},
+        {plan->query_count, plan->key_count, plan->key_count, plan->query_count},
+        stride,
+        plan->is_half};
     const int64_t rows = plan->key_count > plan->query_count ? plan->key_count : plan->query_count;
     round_kernel<WIDTH>
         <<<dim3(clv_warp_row_blocks(rows), dout ? 4 : 3), CLV_ROW_THREADS, 0, cuda->work>>>(
@@ -112,11 +160,11 @@ template <int ROWS, int WIDTH>
 static __device__ __forceinline__ void bring_tile(uint16_t *tile, const struct halves &from,
                                                   int64_t row, int head, int count)
 {
-    const uint16_t *at = from.data + row * from.stride + head * WIDTH;
+    const uint16_t *at = from.data + row * from.stride + head * from.step;
     for (int i = threadIdx.x; i < ROWS * (WIDTH / 8); i += THREADS) {
         const int r = i / (WIDTH / 8), c = i % (WIDTH / 8) * 8;
-        const bool is_there = r < count;
-        clv_copy_16(tile + r * pitch_of<WIDTH> + c, at + (is_there ? r * from.stride : 0) + c,
+        const bool is_there = r < count && c < from.step;
+        clv_copy_16(tile + r * pitch_of<WIDTH> + c, is_there ? at + r * from.stride + c : at,
                     is_there);
     }
 }
@@ -175,12 +223,39 @@ static __device__ __forceinline__ void add_weighted(float (&sums)[WIDTH / 8][4],
     }
 }
 
+/* The same in bfloat16, two columns at once where each row's pairs are words. */
+template <int WIDTH>
+static __device__ __forceinline__ void
+write_half_rows(__nv_bfloat16 *to, int64_t stride, int row, int count, int width,
+                const float (&sums)[WIDTH / 8][4], const float (&factors)[2])
+{
+    const int lane = threadIdx.x % CLV_CUDA_WARP;
+    const bool are_words = (uintptr_t)to % 4 == 0 && stride % 2 == 0 && width % 2 == 0;
+#pragma unroll
+    for (int j = 0; j < WIDTH / 8; j++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            const int r = row + lane / 4 + h * 8, c = j * 8 + lane % 4 * 2;
+            const float low = sums[j][2 * h] * factors[h], high = sums[j][2 * h + 1] * factors[h];
+            __nv_bfloat16 *at = to + r * stride + c;
+            if (r >= count || c >= width)
+                continue;
+            if (are_words) {
+                *(uint32_t *)(void *)at = clv_pack_bf16(low, high);
+                continue;
+            }
+            at[0] = __float2bfloat16_rn(low);
+            if (c + 1 < width)
+                at[1] = __float2bfloat16_rn(high);
+        }
+}
+
 /* Rows of a result [16, WIDTH], from `row` on of a tile whose first lies at `to`, those below
  * `count`; factors[0] for row g, factors[1] for row g + 8. */
 template <int WIDTH>
-static __device__ __forceinline__ void write_rows(float *to, int64_t stride, int row, int count,
-                                                  int width, const float (&sums)[WIDTH / 8][4],
-                                                  const float (&factors)[2])
+static __device__ __forceinline__ void
+write_float_rows(float *to, int64_t stride, int row, int count, int width,
+                 const float (&sums)[WIDTH / 8][4], const float (&factors)[2])
 {
     const int lane = threadIdx.x % CLV_CUDA_WARP;
 #pragma unroll
@@ -191,6 +266,22 @@ static __device__ __forceinline__ void write_rows(float *to, int64_t stride, int
             if (r < count && c < width)
                 to[r * stride + c] = sums[j][i] * factors[i / 2];
         }
+}
+
+/* Either, into a head's columns of `to` whose tile begins at row `start`. */
+template <int WIDTH>
+static __device__ __forceinline__ void
+write_rows(const struct clv_attend_plan &plan, const struct clv_attend_place &place,
+           const struct clv_rows &to, int64_t start, int row, int count,
+           const float (&sums)[WIDTH / 8][4], const float (&factors)[2])
+{
+    const int column = place.head * plan.width;
+    if (plan.is_half)
+        write_half_rows<WIDTH>(clv_half_row(to, start) + column, to.stride, row, count, plan.width,
+                               sums, factors);
+    else
+        write_float_rows<WIDTH>(clv_row(to, start) + column, to.stride, row, count, plan.width,
+                                sums, factors);
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */
@@ -247,13 +338,13 @@ static __device__ __forceinline__ void load_queries(uint32_t (&a)[WIDTH / 16][4]
 #pragma unroll
     for (int i = 0; i < 2; i++) {
         const int r = row + lane / 4 + i * 8;
-        const uint16_t *at = q.data + (place.query_start + r) * q.stride + place.head * WIDTH;
+        const uint16_t *at = q.data + (place.query_start + r) * q.stride + place.head * q.step;
 #pragma unroll
         for (int ks = 0; ks < WIDTH / 16; ks++)
 #pragma unroll
             for (int half = 0; half < 2; half++)
                 a[ks][i + 2 * half] =
-                    r < place.query_count
+                    r < place.query_count && ks * 16 + half * 8 < q.step
                         ? *(const uint32_t *)(at + ks * 16 + half * 8 + lane % 4 * 2)
                         : 0;
     }
@@ -306,8 +397,8 @@ finish(const struct clv_attend_plan &plan, const struct clv_attend_place &place,
             plan.stats[(place.query_start + i) * plan.head_count + place.head] =
                 soft.highest[h] * plan.scale + logf(total);
     }
-    write_rows<WIDTH>(clv_row(plan.out, place.query_start) + place.head * plan.width,
-                      plan.out.stride, row, place.query_count, plan.width, sums, factors);
+    write_rows<WIDTH>(plan, place, plan.out, place.query_start, row, place.query_count, sums,
+                      factors);
 }
 
 /* The next tile of keys from `key` on that queries first.. see something of; key_count or more:
@@ -560,8 +651,7 @@ static __global__ void __launch_bounds__(THREADS)
         buffer ^= 1;
     }
     const float factors[2] = {plan.scale, plan.scale};
-    write_rows<WIDTH>(clv_row(g.dq, place.query_start + first) + place.head * plan.width,
-                      g.dq.stride, row, count, plan.width, sums, factors);
+    write_rows<WIDTH>(plan, place, g.dq, place.query_start + first, row, count, sums, factors);
 }
 
 /* From scores s and their gradients' products dp, keys being rows and queries first.. columns:
@@ -656,10 +746,8 @@ static __global__ void __launch_bounds__(THREADS)
         buffer ^= 1;
     }
     const float scales[2] = {plan.scale, plan.scale}, ones[2] = {1.0f, 1.0f};
-    write_rows<WIDTH>(clv_row(g.dk, place.key_start + first) + place.head * plan.width, g.dk.stride,
-                      row, count, plan.width, dk, scales);
-    write_rows<WIDTH>(clv_row(g.dv, place.key_start + first) + place.head * plan.width, g.dv.stride,
-                      row, count, plan.width, dv, ones);
+    write_rows<WIDTH>(plan, place, g.dk, place.key_start + first, row, count, dk, scales);
+    write_rows<WIDTH>(plan, place, g.dv, place.key_start + first, row, count, dv, ones);
 }
 
 template <int WIDTH>

@@ -208,6 +208,8 @@ extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_
     }
     device->kind = CLV_DEVICE_CUDA;
     device->precision = cuda->precision;
+    if (cuda->precision == CLV_PRECISION_BF16)
+        device->activation_type = CLV_TYPE_BF16;
     device->ops = clv_cuda_ops();
     name_device(device, facts.name);
     return CLV_OK;

@@ -43,9 +43,9 @@ static void sum_rows(struct clv_device *device, struct clv_tensor out, const Sou
 
 /* out [F*P, 3*patch*patch] from frames [F, 3*side*side], N pixels of a line at a time: a line of a
  * patch is contiguous on both sides. A warp to each row of out. */
-template <int N>
-static __global__ void patches_kernel(struct clv_rows out, struct clv_rows frames, int64_t rows,
-                                      int side, int patch)
+template <int N, typename Out>
+static __global__ void patches_kernel(Out out, struct clv_rows frames, int64_t rows, int side,
+                                      int patch)
 {
     const int64_t row = clv_warp_row();
     if (row >= rows)
@@ -54,7 +54,7 @@ static __global__ void patches_kernel(struct clv_rows out, struct clv_rows frame
     const int place = (int)(row % ((int64_t)grid * grid));
     const float *corner = clv_row(frames, row / ((int64_t)grid * grid)) +
                           (int64_t)(place / grid) * patch * side + place % grid * patch;
-    float *to = clv_row(out, row);
+    auto *to = clv_row(out, row);
     for (int c = threadIdx.x % CLV_CUDA_WARP * N; c < 3 * area; c += CLV_CUDA_WARP * N) {
         const int plane = c / area, line = c % area / patch, col = c % patch;
         clv_store(to + c, clv_load<N>(corner + ((int64_t)plane * side + line) * side + col));
@@ -68,8 +68,12 @@ void clv_cuda_patches(struct clv_device *device, struct clv_tensor out, struct c
     if (out.rows == 0)
         return;
     const bool fours = patch % 4 == 0 && clv_rows_are_fours(out) && clv_rows_are_fours(frames);
-    CLV_LAUNCH_ROWS(cuda, fours, patches_kernel, out.rows, clv_rows_of(out), clv_rows_of(frames),
-                    out.rows, side, patch);
+    if (clv_is_half(out))
+        CLV_LAUNCH_ROWS(cuda, fours, patches_kernel, out.rows, clv_half_rows_of(out),
+                        clv_rows_of(frames), out.rows, side, patch);
+    else
+        CLV_LAUNCH_ROWS(cuda, fours, patches_kernel, out.rows, clv_rows_of(out),
+                        clv_rows_of(frames), out.rows, side, patch);
     (void)clv_cuda_check(device, "patches");
 }
 
@@ -189,12 +193,49 @@ struct gather_source {
     }
 };
 
+/* Rows of bfloat16 as they are, in pieces of T: a warp to each row. */
+template <typename T>
+static __global__ void gather_kernel(T *out, int64_t out_stride, const T *x, int64_t x_stride,
+                                     const int32_t *indices, int64_t rows, int pieces)
+{
+    const int64_t row = clv_warp_row();
+    if (row >= rows)
+        return;
+    T *to = out + row * out_stride;
+    const T *from = x + indices[row] * x_stride;
+    for (int i = threadIdx.x % CLV_CUDA_WARP; i < pieces; i += CLV_CUDA_WARP)
+        to[i] = from[i];
+}
+
+static void gather_halves(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
+                          const int32_t *staged)
+{
+    const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
+    const unsigned blocks = clv_warp_row_blocks(out.rows);
+    constexpr int unit = clv_half_rows::UNIT;
+    if (clv_rows_are(out, unit) && clv_rows_are(x, unit))
+        gather_kernel<uint4><<<blocks, CLV_ROW_THREADS, 0, cuda->work>>>(
+            (uint4 *)out.data, out.stride / unit, (const uint4 *)x.data, x.stride / unit, staged,
+            out.rows, out.cols / unit);
+    else
+        gather_kernel<uint16_t><<<blocks, CLV_ROW_THREADS, 0, cuda->work>>>(
+            (uint16_t *)out.data, out.stride, (const uint16_t *)x.data, x.stride, staged, out.rows,
+            out.cols);
+    (void)clv_cuda_check(device, "gathering rows");
+}
+
 void clv_cuda_gather_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                           const int32_t *indices)
 {
     (void)clv_cuda_enter(device);
     if (out.rows == 0)
         return;
+    if (clv_is_half(x)) {
+        const int32_t *staged = clv_cuda_stage(device, indices, (size_t)out.rows);
+        if (staged)
+            gather_halves(device, out, x, staged);
+        return;
+    }
     const struct gather_source source = {clv_rows_of(x),
                                          clv_cuda_stage(device, indices, (size_t)out.rows)};
     if (source.indices)

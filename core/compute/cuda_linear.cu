@@ -2,6 +2,7 @@
  * and what follows a product. A prepared weight is the parameters themselves, or a bfloat16 copy
  * that is made again whenever they change: the optimiser works on the parameters. */
 #include "core/compute/cuda_products.cuh"
+#include "core/compute/cuda_rows.cuh"
 
 extern "C" {
 #include "core/compute/shapes.h"
@@ -103,13 +104,19 @@ static struct clv_cuda_factor factor_of(struct clv_tensor x, bool is_transposed)
     return {x.data, x.rows, x.cols, x.stride, is_transposed};
 }
 
+/* Room that x takes rounded, where it needs rounding. */
+static size_t rounded_bytes(const struct clv_cuda *cuda, struct clv_tensor x)
+{
+    return is_half(cuda) && !clv_is_half(x) ? half_bytes(x.rows, x.cols) : 0;
+}
+
 /* x as a factor of the device's precision: itself, or rounded into `room`, which moves on. False
  * after a sticky failure. */
 static bool factor_in(struct clv_device *device, struct clv_cuda_factor *out, struct clv_tensor x,
                       unsigned char **room)
 {
     *out = factor_of(x, false);
-    if (!is_half((const struct clv_cuda *)device->state))
+    if (rounded_bytes((const struct clv_cuda *)device->state, x) == 0)
         return true;
     out->data = *room;
     out->stride = half_stride(x.cols);
@@ -127,10 +134,13 @@ static struct clv_cuda_factor weight_factor(const struct clv_weight *weight)
 
 /* ---- prepared weights ------------------------------------------------------------------------ */
 
+/* A copy, and behind it room for the first bias that is added to products with it. */
 struct clv_cuda_copy {
     struct clv_cuda_copy *next;
     struct clv_tensor source;
     void *data;
+    struct clv_tensor bias; /* its source; data NULL: none yet */
+    void *bias_data;
 };
 
 void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
@@ -151,7 +161,8 @@ void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
         clv_device_fail(device, clv_fail_memory("a prepared weight"));
         return;
     }
-    int status = clv_buffer_create(&out->owned, device, half_bytes(source.rows, source.cols));
+    const size_t bytes = half_bytes(source.rows, source.cols);
+    int status = clv_buffer_create(&out->owned, device, bytes + half_bytes(1, out->out_cols));
     if (status != CLV_OK) {
         free(copy);
         clv_device_fail(device, status);
@@ -159,6 +170,7 @@ void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
     }
     copy->source = source;
     copy->data = clv_buffer_data(out->owned);
+    copy->bias_data = (unsigned char *)copy->data + bytes;
     copy->next = cuda->weights;
     cuda->weights = copy;
     out->data = copy->data;
@@ -166,18 +178,46 @@ void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
     (void)round_to(device, copy->data, source);
 }
 
+/* Whether any of `source`, which may be absent, lies in the bytes first..end - 1. */
+static bool lies_in(const struct clv_tensor *source, uintptr_t first, uintptr_t end)
+{
+    const uintptr_t from = (uintptr_t)source->data;
+    const uintptr_t to =
+        (uintptr_t)(source->data + (source->rows - 1) * source->stride + source->cols);
+    return source->data && from < end && first < to;
+}
+
 void clv_cuda_weights_touched(struct clv_device *device, const void *data, size_t size_bytes)
 {
     const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
     const uintptr_t first = (uintptr_t)data, end = first + size_bytes;
     for (const struct clv_cuda_copy *copy = cuda->weights; copy; copy = copy->next) {
-        const struct clv_tensor *source = &copy->source;
-        const uintptr_t from = (uintptr_t)source->data;
-        const uintptr_t to =
-            (uintptr_t)(source->data + (source->rows - 1) * source->stride + source->cols);
-        if (from < end && first < to && !round_to(device, copy->data, *source))
+        if (lies_in(&copy->source, first, end) && !round_to(device, copy->data, copy->source))
+            return;
+        if (lies_in(&copy->bias, first, end) && !round_to(device, copy->bias_data, copy->bias))
             return;
     }
+}
+
+/* `bias` in bfloat16, as the library adds it to a result of that: kept with the weight that it is
+ * first used with, or else rounded into `room`. NULL after a sticky failure. */
+static const void *half_bias(struct clv_device *device, const struct clv_weight *weight,
+                             const float *bias, void *room)
+{
+    const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
+    const struct clv_tensor source = clv_tensor((float *)bias, 1, weight->out_cols);
+    struct clv_cuda_copy *copy = cuda->weights;
+    while (copy && copy->data != weight->data)
+        copy = copy->next;
+    if (copy && copy->bias.data == bias)
+        return copy->bias_data;
+    if (copy && !copy->bias.data) {
+        if (!round_to(device, copy->bias_data, source))
+            return NULL;
+        copy->bias = source;
+        return copy->bias_data;
+    }
+    return round_to(device, room, source) ? room : NULL;
 }
 
 void clv_cuda_weights_forget(struct clv_cuda *cuda, const void *base)
@@ -214,58 +254,72 @@ template <enum clv_activation activation> static __device__ __forceinline__ floa
 
 /* out = activation(sums + bias) + residual, element by element; sums may be out, bias and residual
  * may be NULL, residual may be out. Bound by memory. */
-template <enum clv_activation activation>
-static __global__ void finish_rows(struct clv_tensor out, struct clv_tensor sums, const float *bias,
+template <enum clv_activation activation, typename Rows>
+static __global__ void finish_rows(Rows out, Rows sums, int rows, int cols, const float *bias,
                                    const float *residual, ptrdiff_t residual_stride)
 {
     const int64_t row = (int64_t)blockIdx.x * THREADS_Y + threadIdx.y;
-    if (row >= out.rows)
+    if (row >= rows)
         return;
-    float *to = out.data + row * out.stride;
-    const float *from = sums.data + row * sums.stride;
+    auto *to = clv_row(out, row);
+    const auto *from = clv_row(sums, row);
     const float *rest = residual ? residual + row * residual_stride : NULL;
-    for (int c = threadIdx.x; c < out.cols; c += THREADS_X) {
-        float y = activated<activation>(from[c] + (bias ? bias[c] : 0.0f));
-        to[c] = rest ? y + rest[c] : y;
+    for (int c = threadIdx.x; c < cols; c += THREADS_X) {
+        clv_pack<1> y = clv_load<1>(from + c);
+        y.at[0] = activated<activation>(y.at[0] + (bias ? bias[c] : 0.0f));
+        y.at[0] = rest ? y.at[0] + rest[c] : y.at[0];
+        clv_store(to + c, y);
     }
 }
 
-/* The same without a residual, four at once: rows and bias are aligned and of whole fours. */
-template <enum clv_activation activation>
-static __global__ void finish_wide(struct clv_tensor out, struct clv_tensor sums, const float *bias)
+/* The same without a residual, 16 bytes at once: rows and bias are aligned and of whole units. */
+template <enum clv_activation activation, typename Rows>
+static __global__ void finish_wide(Rows out, Rows sums, int rows, int cols, const float *bias)
 {
+    constexpr int N = Rows::UNIT;
     const int64_t row = (int64_t)blockIdx.x * THREADS_Y + threadIdx.y;
-    if (row >= out.rows)
+    if (row >= rows)
         return;
-    float *to = out.data + row * out.stride;
-    const float *from = sums.data + row * sums.stride;
-    for (int c = threadIdx.x * 4; c < out.cols; c += THREADS_X * 4) {
-        float4 y = *(const float4 *)(from + c);
-        const float4 b = bias ? *(const float4 *)(bias + c) : make_float4(0, 0, 0, 0);
-        y.x = activated<activation>(y.x + b.x);
-        y.y = activated<activation>(y.y + b.y);
-        y.z = activated<activation>(y.z + b.z);
-        y.w = activated<activation>(y.w + b.w);
-        *(float4 *)(to + c) = y;
+    auto *to = clv_row(out, row);
+    const auto *from = clv_row(sums, row);
+    for (int c = threadIdx.x * N; c < cols; c += THREADS_X * N) {
+        clv_pack<N> y = clv_load<N>(from + c), b = {};
+        if (bias)
+            b = clv_load<N>(bias + c);
+        for (int i = 0; i < N; i++)
+            y.at[i] = activated<activation>(y.at[i] + b.at[i]);
+        clv_store(to + c, y);
     }
 }
 
-template <enum clv_activation activation>
-static void finish_as(struct clv_device *device, struct clv_tensor out, struct clv_tensor sums,
-                      const float *bias, struct clv_tensor residual)
+template <enum clv_activation activation, typename Rows>
+static void finish_as(struct clv_device *device, Rows to, struct clv_tensor out, Rows from,
+                      struct clv_tensor sums, const float *bias, struct clv_tensor residual)
 {
     struct clv_cuda *cuda = (struct clv_cuda *)device->state;
     const dim3 block(THREADS_X, THREADS_Y);
-    const bool is_wide = !residual.data && out.cols % 4 == 0 &&
-                         clv_cuda_is_aligned(out.data, out.stride, sizeof(float), 16) &&
-                         clv_cuda_is_aligned(sums.data, sums.stride, sizeof(float), 16) &&
-                         (uintptr_t)bias % 16 == 0;
+    const bool is_wide = !residual.data && clv_rows_are(out, Rows::UNIT) &&
+                         clv_rows_are(sums, Rows::UNIT) && (uintptr_t)bias % 16 == 0;
     if (is_wide)
-        finish_wide<activation><<<row_blocks(out.rows), block, 0, cuda->work>>>(out, sums, bias);
+        finish_wide<activation, Rows>
+            <<<row_blocks(out.rows), block, 0, cuda->work>>>(to, from, out.rows, out.cols, bias);
     else
-        finish_rows<activation><<<row_blocks(out.rows), block, 0, cuda->work>>>(
-            out, sums, bias, residual.data, residual.stride);
+        finish_rows<activation, Rows><<<row_blocks(out.rows), block, 0, cuda->work>>>(
+            to, from, out.rows, out.cols, bias, residual.data, residual.stride);
     clv_cuda_check(device, "the end of a linear layer");
+}
+
+/* sums are of out's type. */
+template <enum clv_activation activation>
+static void finish_typed(struct clv_device *device, struct clv_tensor out, struct clv_tensor sums,
+                         const float *bias, struct clv_tensor residual)
+{
+    if (clv_is_half(out))
+        finish_as<activation>(device, clv_half_rows_of(out), out, clv_half_rows_of(sums), sums,
+                              bias, residual);
+    else
+        finish_as<activation>(device, clv_rows_of(out), out, clv_rows_of(sums), sums, bias,
+                              residual);
 }
 
 static void finish(struct clv_device *device, struct clv_tensor out, struct clv_tensor sums,
@@ -273,13 +327,13 @@ static void finish(struct clv_device *device, struct clv_tensor out, struct clv_
 {
     switch (activation) {
     case CLV_ACTIVATION_NONE:
-        finish_as<CLV_ACTIVATION_NONE>(device, out, sums, bias, residual);
+        finish_typed<CLV_ACTIVATION_NONE>(device, out, sums, bias, residual);
         break;
     case CLV_ACTIVATION_QUICK_GELU:
-        finish_as<CLV_ACTIVATION_QUICK_GELU>(device, out, sums, bias, residual);
+        finish_typed<CLV_ACTIVATION_QUICK_GELU>(device, out, sums, bias, residual);
         break;
     case CLV_ACTIVATION_GELU:
-        finish_as<CLV_ACTIVATION_GELU>(device, out, sums, bias, residual);
+        finish_typed<CLV_ACTIVATION_GELU>(device, out, sums, bias, residual);
         break;
     }
 }
@@ -296,16 +350,23 @@ void clv_cuda_linear(struct clv_device *device, struct clv_tensor out, struct cl
     const bool is_apart = !is_plain && residual.data == out.data;
     const size_t sums_bytes =
         is_apart ? clv_cuda_padded((size_t)out.rows * (size_t)out.cols * sizeof(float)) : 0;
-    const size_t rounded_bytes = is_half(cuda) ? half_bytes(x.rows, x.cols) : 0;
+    /* The library adds the bias to a bfloat16 result in bfloat16, and before it is rounded. */
+    const bool is_bias_half = is_plain && bias && clv_is_half(out);
+    const size_t bias_bytes = is_bias_half ? half_bytes(1, out.cols) : 0;
+    const size_t bytes = sums_bytes + bias_bytes + rounded_bytes(cuda, x);
     unsigned char *room = NULL;
-    if (sums_bytes + rounded_bytes > 0) {
-        room = (unsigned char *)clv_cuda_scratch(device, sums_bytes + rounded_bytes);
+    if (bytes > 0) {
+        room = (unsigned char *)clv_cuda_scratch(device, bytes);
         if (!room)
             return;
     }
     struct clv_tensor sums = is_apart ? clv_tensor((float *)room, out.rows, out.cols) : out;
     room += sums_bytes;
     struct clv_cuda_product product = {};
+    product.bias = bias;
+    if (is_bias_half && !(product.bias = half_bias(device, weight, bias, room)))
+        return;
+    room += bias_bytes;
     if (!factor_in(device, &product.a, x, &room))
         return;
     product.b = weight_factor(weight);
@@ -317,7 +378,8 @@ void clv_cuda_linear(struct clv_device *device, struct clv_tensor out, struct cl
         product.base = residual.data;
         product.base_stride = residual.stride;
     }
-    product.bias = bias;
+    if (!is_plain && clv_is_half(out))
+        product.bias = NULL; /* is added in fp32 below */
     bool is_bias_added = false;
     if (!clv_cuda_multiply(device, &product, &is_bias_added))
         return;
@@ -348,9 +410,8 @@ void clv_cuda_linear_backward(struct clv_device *device, struct clv_tensor dx, b
                               struct clv_tensor x, const struct clv_weight *weight)
 {
     struct clv_cuda *cuda = clv_cuda_enter(device);
-    const bool is_rounded = is_half(cuda);
-    const size_t dy_bytes = is_rounded ? half_bytes(dy.rows, dy.cols) : 0;
-    const size_t x_bytes = is_rounded && dweight.data ? half_bytes(x.rows, x.cols) : 0;
+    const size_t dy_bytes = rounded_bytes(cuda, dy);
+    const size_t x_bytes = dweight.data ? rounded_bytes(cuda, x) : 0;
     const size_t sums_bytes = dbias ? clv_cuda_column_sums_bytes(dy.rows, dy.cols) : 0;
     unsigned char *room =
         (unsigned char *)clv_cuda_scratch(device, dy_bytes + x_bytes + sums_bytes);

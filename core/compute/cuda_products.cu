@@ -73,7 +73,7 @@ struct key {
     int32_t a_alignment, b_alignment, base_alignment, out_alignment;
     int32_t element, is_a_transposed, is_b_transposed, has_base;
     int32_t bias_alignment; /* 0: no bias */
-    int32_t unused;
+    int32_t is_out_half;
 };
 
 struct plan {
@@ -188,6 +188,7 @@ static struct key key_of(const struct clv_cuda_product *p, bool has_bias)
     key.is_a_transposed = p->a.is_transposed;
     key.is_b_transposed = p->b.is_transposed;
     key.bias_alignment = has_bias ? alignment_of(p->bias) : 0;
+    key.is_out_half = p->out.type == CLV_TYPE_BF16;
     return key;
 }
 
@@ -201,7 +202,7 @@ static uint64_t hash_of(const struct key *key)
     return hash;
 }
 
-static cublasStatus_t describe_operation(struct plan *plan, const float *bias)
+static cublasStatus_t describe_operation(struct plan *plan, const void *bias)
 {
     const struct key *key = &plan->key;
     const struct library *lt = blas();
@@ -231,6 +232,7 @@ static cublasStatus_t describe_matrices(struct plan *plan)
     const struct key *key = &plan->key;
     const struct library *lt = blas();
     const cudaDataType_t type = key->element == CLV_CUDA_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    const cudaDataType_t out_type = key->is_out_half ? CUDA_R_16BF : CUDA_R_32F;
     const uint64_t m = (uint64_t)key->m, n = (uint64_t)key->n, k = (uint64_t)key->k;
     const bool is_a_turned = key->is_a_transposed, is_b_turned = key->is_b_transposed;
     cublasStatus_t status = lt->MatrixLayoutCreate(&plan->a, type, is_b_turned ? k : n,
@@ -239,9 +241,9 @@ static cublasStatus_t describe_matrices(struct plan *plan)
         status = lt->MatrixLayoutCreate(&plan->b, type, is_a_turned ? m : k, is_a_turned ? k : m,
                                         key->a_stride);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = lt->MatrixLayoutCreate(&plan->base, CUDA_R_32F, n, m, key->base_stride);
+        status = lt->MatrixLayoutCreate(&plan->base, out_type, n, m, key->base_stride);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = lt->MatrixLayoutCreate(&plan->out, CUDA_R_32F, n, m, key->out_stride);
+        status = lt->MatrixLayoutCreate(&plan->out, out_type, n, m, key->out_stride);
     return status;
 }
 
@@ -351,7 +353,10 @@ template <typename T> static __global__ void multiply_plainly(struct clv_cuda_pr
     sum *= p.alpha;
     if (p.beta != 0.0f)
         sum = fmaf(p.beta, p.base[row * p.base_stride + col], sum);
-    p.out.data[row * p.out.stride + col] = sum;
+    if (p.out.type == CLV_TYPE_BF16)
+        ((__nv_bfloat16 *)(void *)p.out.data)[row * p.out.stride + col] = __float2bfloat16_rn(sum);
+    else
+        p.out.data[row * p.out.stride + col] = sum;
 }
 
 static bool run_plainly(struct clv_device *device, const struct clv_cuda_product *product, int k)

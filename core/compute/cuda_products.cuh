@@ -14,15 +14,17 @@ struct clv_cuda_factor {
     bool is_transposed;
 };
 
-/* out [m, n] = alpha a b + beta base + bias, over all of which sums are fp32. */
+/* out [m, n] = alpha a b + beta base + bias, over all of which sums are fp32. `out` may be BF16
+ * where the factors are. */
 struct clv_cuda_product {
     struct clv_cuda_factor a, b;
     enum clv_cuda_element element; /* of both factors; TF32 lies as fp32 */
     struct clv_tensor out;
-    const float *base; /* read where beta is not 0; may be out.data */
+    const float
+        *base; /* read where beta is not 0, which a BF16 out does not take; may be out.data */
     ptrdiff_t base_stride;
     float alpha, beta;
-    const float *bias; /* [n] or NULL */
+    const void *bias; /* [n] of out's type, or NULL */
 };
 
 /* Runs the product on the work stream. Sets *bias_added_out where the library could add the bias;

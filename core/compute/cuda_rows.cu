@@ -28,8 +28,14 @@ static bool is_dense(struct clv_tensor t)
     return !t.data || t.rows <= 1 || t.stride == t.cols;
 }
 
-/* Runs `each` over all elements of out, a and b having its shape or being absent. The rows are
- * joined into one where `may_join` (each.run() then sees row 0 only) and all are dense. */
+static bool is_aligned_to(struct clv_tensor t, int unit)
+{
+    return !t.data || (uintptr_t)t.data % ((size_t)unit * clv_type_bytes(t.type)) == 0;
+}
+
+/* Runs `each` over all elements of out, Each::UNIT at a time where it can, a and b having its shape
+ * or being absent. The rows are joined into one where `may_join` (each.run() then sees row 0 only)
+ * and all are dense. */
 template <typename Each>
 static void run_each(struct clv_device *device, const Each &each, struct clv_tensor out,
                      struct clv_tensor a, struct clv_tensor b, bool may_join, const char *what)
@@ -38,22 +44,24 @@ static void run_each(struct clv_device *device, const Each &each, struct clv_ten
     if (out.rows == 0)
         return;
     struct extent extent = {out.rows, out.cols};
-    bool fours = clv_rows_are_fours(out) && clv_rows_are_fours(a) && clv_rows_are_fours(b);
+    constexpr int unit = Each::UNIT;
+    bool is_wide = clv_rows_are(out, unit) && clv_rows_are(a, unit) && clv_rows_are(b, unit);
     if (may_join && is_dense(out) && is_dense(a) && is_dense(b)) {
         extent = {1, (int64_t)out.rows * out.cols};
-        fours = extent.cols % 4 == 0 && clv_is_fours(out.data) && clv_is_fours(a.data) &&
-                clv_is_fours(b.data);
+        is_wide = extent.cols % unit == 0 && is_aligned_to(out, unit) && is_aligned_to(a, unit) &&
+                  is_aligned_to(b, unit);
     }
-    const int64_t width = (int64_t)CLV_ROW_THREADS * (fours ? 4 : 1);
+    const int64_t width = (int64_t)CLV_ROW_THREADS * (is_wide ? unit : 1);
     const unsigned blocks = clv_cuda_blocks(extent.rows * ((extent.cols + width - 1) / width), 1);
-    if (fours)
-        each_kernel<4, Each><<<blocks, CLV_ROW_THREADS, 0, cuda->work>>>(each, extent);
+    if (is_wide)
+        each_kernel<unit, Each><<<blocks, CLV_ROW_THREADS, 0, cuda->work>>>(each, extent);
     else
         each_kernel<1, Each><<<blocks, CLV_ROW_THREADS, 0, cuda->work>>>(each, extent);
     (void)clv_cuda_check(device, what);
 }
 
 struct fill_each {
+    static constexpr int UNIT = 4;
     struct clv_rows out;
     float value;
     template <int N> __device__ void run(int64_t row, int64_t col) const
@@ -71,8 +79,10 @@ void clv_cuda_fill(struct clv_device *device, struct clv_tensor x, float value)
     run_each(device, each, x, CLV_NO_TENSOR, CLV_NO_TENSOR, true, "fill");
 }
 
-struct copy_each {
-    struct clv_rows out, x;
+template <typename Out, typename X> struct copy_each {
+    static constexpr int UNIT = 4;
+    Out out;
+    X x;
     template <int N> __device__ void run(int64_t row, int64_t col) const
     {
         clv_store(clv_row(out, row) + col, clv_load<N>(clv_row(x, row) + col));
@@ -81,12 +91,37 @@ struct copy_each {
 
 void clv_cuda_copy(struct clv_device *device, struct clv_tensor out, struct clv_tensor x)
 {
-    const struct copy_each each = {clv_rows_of(out), clv_rows_of(x)};
+    if (clv_is_half(x)) { /* bits are moved, not numbers */
+        struct clv_cuda *cuda = clv_cuda_enter(device);
+        const size_t bytes = clv_type_bytes(x.type);
+        if (x.rows > 0)
+            (void)clv_cuda_ok(device,
+                              cudaMemcpy2DAsync(out.data, (size_t)out.stride * bytes, x.data,
+                                                (size_t)x.stride * bytes, (size_t)x.cols * bytes,
+                                                (size_t)x.rows, cudaMemcpyDeviceToDevice,
+                                                cuda->work),
+                              "copy");
+        return;
+    }
+    const copy_each<clv_rows, clv_rows> each = {clv_rows_of(out), clv_rows_of(x)};
     run_each(device, each, out, x, CLV_NO_TENSOR, true, "copy");
 }
 
-struct activate_each {
-    struct clv_rows out, x;
+bool clv_cuda_convert(struct clv_device *device, struct clv_tensor out, struct clv_tensor x)
+{
+    if (clv_is_half(out)) {
+        const copy_each<clv_half_rows, clv_rows> each = {clv_half_rows_of(out), clv_rows_of(x)};
+        run_each(device, each, out, x, CLV_NO_TENSOR, true, "rounding");
+    } else {
+        const copy_each<clv_rows, clv_half_rows> each = {clv_rows_of(out), clv_half_rows_of(x)};
+        run_each(device, each, out, x, CLV_NO_TENSOR, true, "widening");
+    }
+    return clv_cuda_check(device, "conversion");
+}
+
+template <typename Rows> struct activate_each {
+    static constexpr int UNIT = Rows::UNIT;
+    Rows out, x;
     enum clv_activation activation;
     template <int N> __device__ void run(int64_t row, int64_t col) const
     {
@@ -102,12 +137,20 @@ struct activate_each {
 void clv_cuda_activate(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                        enum clv_activation activation)
 {
-    const struct activate_each each = {clv_rows_of(out), clv_rows_of(x), activation};
-    run_each(device, each, out, x, CLV_NO_TENSOR, true, "activation");
+    const char *what = "activation";
+    if (clv_is_half(x)) {
+        const activate_each<clv_half_rows> each = {clv_half_rows_of(out), clv_half_rows_of(x),
+                                                   activation};
+        run_each(device, each, out, x, CLV_NO_TENSOR, true, what);
+        return;
+    }
+    const activate_each<clv_rows> each = {clv_rows_of(out), clv_rows_of(x), activation};
+    run_each(device, each, out, x, CLV_NO_TENSOR, true, what);
 }
 
-struct activate_backward_each {
-    struct clv_rows dx, dy, x;
+template <typename Rows> struct activate_backward_each {
+    static constexpr int UNIT = Rows::UNIT;
+    Rows dx, dy, x;
     enum clv_activation activation;
     template <int N> __device__ void run(int64_t row, int64_t col) const
     {
@@ -125,13 +168,21 @@ void clv_cuda_activate_backward(struct clv_device *device, struct clv_tensor dx,
                                 struct clv_tensor dy, struct clv_tensor x,
                                 enum clv_activation activation)
 {
-    const struct activate_backward_each each = {clv_rows_of(dx), clv_rows_of(dy), clv_rows_of(x),
-                                                activation};
-    run_each(device, each, dx, dy, x, true, "gradient of an activation");
+    const char *what = "gradient of an activation";
+    if (clv_is_half(x)) {
+        const activate_backward_each<clv_half_rows> each = {
+            clv_half_rows_of(dx), clv_half_rows_of(dy), clv_half_rows_of(x), activation};
+        run_each(device, each, dx, dy, x, true, what);
+        return;
+    }
+    const activate_backward_each<clv_rows> each = {clv_rows_of(dx), clv_rows_of(dy), clv_rows_of(x),
+                                                   activation};
+    run_each(device, each, dx, dy, x, true, what);
 }
 
 /* Factors by sequence; without `factors` there is but one. */
 struct scale_each {
+    static constexpr int UNIT = 4;
     struct clv_rows out, x;
     const float *factors;
     const int32_t *starts; /* NULL: sequences of rows_each */
@@ -215,16 +266,16 @@ static __device__ __forceinline__ float2 norm_of(const float *x, int cols, int l
 }
 
 /* One read from memory and one write; the second and third pass over the row find it in L1. */
-template <int N>
-static __global__ void layer_norm_kernel(struct clv_rows out, struct clv_rows x, int64_t rows,
-                                         int cols, const float *weight, const float *bias)
+template <int N, typename Out>
+static __global__ void layer_norm_kernel(Out out, struct clv_rows x, int64_t rows, int cols,
+                                         const float *weight, const float *bias)
 {
     const int64_t row = clv_warp_row();
     const int lane = threadIdx.x % CLV_CUDA_WARP;
     if (row >= rows)
         return;
     const float *from = clv_row(x, row);
-    float *to = clv_row(out, row);
+    auto *to = clv_row(out, row);
     const float2 norm = norm_of<N>(from, cols, lane);
     for (int c = lane * N; c < cols; c += CLV_CUDA_WARP * N) {
         clv_pack<N> y = clv_load<N>(from + c);
@@ -243,8 +294,12 @@ void clv_cuda_layer_norm(struct clv_device *device, struct clv_tensor out, struc
         return;
     const bool fours = clv_rows_are_fours(x) && clv_rows_are_fours(out) && clv_is_fours(weight) &&
                        clv_is_fours(bias);
-    CLV_LAUNCH_ROWS(cuda, fours, layer_norm_kernel, x.rows, clv_rows_of(out), clv_rows_of(x),
-                    x.rows, x.cols, weight, bias);
+    if (clv_is_half(out))
+        CLV_LAUNCH_ROWS(cuda, fours, layer_norm_kernel, x.rows, clv_half_rows_of(out),
+                        clv_rows_of(x), x.rows, x.cols, weight, bias);
+    else
+        CLV_LAUNCH_ROWS(cuda, fours, layer_norm_kernel, x.rows, clv_rows_of(out), clv_rows_of(x),
+                        x.rows, x.cols, weight, bias);
     (void)clv_cuda_check(device, "layer norm");
 }
 
@@ -264,8 +319,8 @@ static __global__ void norms_kernel(float2 *norms, struct clv_rows x, int64_t ro
 /* dx = scale (g - mean(g) - unit mean(g unit)) with g = dy weight, unit = (x - mean) scale; on top
  * of dx where `add`. Each lane writes the columns it alone has read, so dx may be dy. `norms` may
  * be NULL. */
-template <int N>
-static __global__ void layer_norm_backward_kernel(struct clv_rows dx, bool add, struct clv_rows dy,
+template <int N, typename Dy>
+static __global__ void layer_norm_backward_kernel(struct clv_rows dx, bool add, Dy dy,
                                                   struct clv_rows x, int64_t rows, int cols,
                                                   const float *weight, float2 *norms)
 {
@@ -273,7 +328,8 @@ static __global__ void layer_norm_backward_kernel(struct clv_rows dx, bool add, 
     const int lane = threadIdx.x % CLV_CUDA_WARP;
     if (row >= rows)
         return;
-    const float *at_x = clv_row(x, row), *at_dy = clv_row(dy, row);
+    const float *at_x = clv_row(x, row);
+    const auto *at_dy = clv_row(dy, row);
     float *to = clv_row(dx, row);
     const float2 norm = norm_of<N>(at_x, cols, lane);
     float sum = 0.0f, product = 0.0f;
@@ -312,7 +368,8 @@ static __global__ void layer_norm_backward_kernel(struct clv_rows dx, bool add, 
 
 /* parts [gridDim.y][2 * cols]: sums of dy unit, and of dy, over each run of `rows_each` rows. A
  * block of 32 columns times 8 rows at once. */
-static __global__ void norm_parts_kernel(float *parts, struct clv_rows dy, struct clv_rows x,
+template <typename Dy>
+static __global__ void norm_parts_kernel(float *parts, Dy dy, struct clv_rows x,
                                          const float2 *norms, int64_t rows, int cols,
                                          int64_t rows_each)
 {
@@ -323,7 +380,7 @@ static __global__ void norm_parts_kernel(float *parts, struct clv_rows dy, struc
     float with_unit = 0.0f, alone = 0.0f;
     for (int64_t r = first + threadIdx.y; r < end && col < cols; r += PART_LINES) {
         const float2 norm = norms[r];
-        const float d = clv_row(dy, r)[col];
+        const float d = clv_load<1>(clv_row(dy, r) + col).at[0];
         with_unit = fmaf(d, (clv_row(x, r)[col] - norm.x) * norm.y, with_unit);
         alone += d;
     }
@@ -368,8 +425,12 @@ static void add_norm_parts(struct clv_device *device, const struct norm_parts *p
     const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
     const dim3 blocks(clv_cuda_blocks(x.cols, PART_COLS), (unsigned)p->count);
     const dim3 threads(PART_COLS, PART_LINES);
-    norm_parts_kernel<<<blocks, threads, 0, cuda->work>>>(p->sums, clv_rows_of(dy), clv_rows_of(x),
-                                                          p->norms, x.rows, x.cols, p->rows_each);
+    if (clv_is_half(dy))
+        norm_parts_kernel<clv_half_rows><<<blocks, threads, 0, cuda->work>>>(
+            p->sums, clv_half_rows_of(dy), clv_rows_of(x), p->norms, x.rows, x.cols, p->rows_each);
+    else
+        norm_parts_kernel<clv_rows><<<blocks, threads, 0, cuda->work>>>(
+            p->sums, clv_rows_of(dy), clv_rows_of(x), p->norms, x.rows, x.cols, p->rows_each);
     if (!clv_cuda_check(device, "gradient of a layer norm's weight"))
         return;
     if (dweight)
@@ -399,8 +460,12 @@ void clv_cuda_layer_norm_backward(struct clv_device *device, struct clv_tensor d
     }
     const bool fours = clv_rows_are_fours(x) && clv_rows_are_fours(dx) && clv_rows_are_fours(dy) &&
                        clv_is_fours(weight);
-    CLV_LAUNCH_ROWS(cuda, fours, layer_norm_backward_kernel, x.rows, clv_rows_of(dx), add,
-                    clv_rows_of(dy), clv_rows_of(x), x.rows, x.cols, weight, parts.norms);
+    if (clv_is_half(dy))
+        CLV_LAUNCH_ROWS(cuda, fours, layer_norm_backward_kernel, x.rows, clv_rows_of(dx), add,
+                        clv_half_rows_of(dy), clv_rows_of(x), x.rows, x.cols, weight, parts.norms);
+    else
+        CLV_LAUNCH_ROWS(cuda, fours, layer_norm_backward_kernel, x.rows, clv_rows_of(dx), add,
+                        clv_rows_of(dy), clv_rows_of(x), x.rows, x.cols, weight, parts.norms);
     if (!clv_cuda_check(device, "gradient of a layer norm"))
         return;
     if (wanted && !in_place)

@@ -1,6 +1,6 @@
 /* Sums over rows on CUDA, for the gradients of what every row shares: partial sums of blocks of
  * rows, then the sum of those in their order. Bound by reading x once. */
-#include "core/compute/cuda_state.cuh"
+#include "core/compute/cuda_rows.cuh"
 
 #define COLS 32 /* of a block: a row's share is one 128-byte line */
 #define LANES 8 /* rows of a block that are read at once */
@@ -27,23 +27,24 @@ size_t clv_cuda_column_sums_bytes(int rows, int cols)
 
 /* parts [gridDim.y, cols]: row y is the sum of rows [y * each, (y + 1) * each) of x. Block (COLS,
  * LANES), grid (cols / COLS, parts). */
-static __global__ void sum_parts(float *parts, struct clv_tensor x, int each)
+template <typename Rows>
+static __global__ void sum_parts(float *parts, Rows x, int rows, int cols, int each)
 {
     __shared__ float sums[LANES][COLS];
     const int col = blockIdx.x * COLS + threadIdx.x;
     const int first = blockIdx.y * each;
-    const int end = min(first + each, x.rows);
+    const int end = min(first + each, rows);
     float sum = 0.0f;
-    if (col < x.cols)
+    if (col < cols)
         for (int r = first + threadIdx.y; r < end; r += LANES)
-            sum += x.data[r * x.stride + col];
+            sum += clv_load<1>(clv_row(x, r) + col).at[0];
     sums[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
-    if (threadIdx.y > 0 || col >= x.cols)
+    if (threadIdx.y > 0 || col >= cols)
         return;
     for (int lane = 1; lane < LANES; lane++)
         sum += sums[lane][threadIdx.x];
-    parts[(ptrdiff_t)blockIdx.y * x.cols + col] = sum;
+    parts[(ptrdiff_t)blockIdx.y * cols + col] = sum;
 }
 
 /* out [cols] += the sum of the rows of parts, a thread a column. */
@@ -78,7 +79,12 @@ void clv_cuda_add_column_sums(struct clv_device *device, float *out, struct clv_
     if (x.rows == 0)
         return;
     dim3 grid(clv_cuda_blocks(x.cols, COLS), part_count(x.rows)), block(COLS, LANES);
-    sum_parts<<<grid, block, 0, cuda->work>>>(parts, x, part_rows(x.rows));
+    if (clv_is_half(x))
+        sum_parts<clv_half_rows><<<grid, block, 0, cuda->work>>>(parts, clv_half_rows_of(x), x.rows,
+                                                                 x.cols, part_rows(x.rows));
+    else
+        sum_parts<clv_rows><<<grid, block, 0, cuda->work>>>(parts, clv_rows_of(x), x.rows, x.cols,
+                                                            part_rows(x.rows));
     if (clv_cuda_check(device, "sums over rows"))
         clv_cuda_add_parts(device, out, parts, part_count(x.rows), x.cols, x.cols);
 }
