@@ -252,19 +252,21 @@ static cublasStatus_t limit_choice(cublasLtMatmulPreference_t preference, const 
     const size_t workspace = WORKSPACE_BYTES;
     const struct {
         cublasLtMatmulPreferenceAttributes_t attribute;
-        uint32_t bytes;
-    } alignments[] = {
+        uint32_t value;
+    } limits[] = {
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)key->b_alignment},
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)key->a_alignment},
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)key->base_alignment},
         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)key->out_alignment},
+        /* Parts of a sum are put together in fp32, whatever the result is rounded to. */
+        {CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE},
     };
     cublasStatus_t status = blas()->MatmulPreferenceSetAttribute(
         preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
-    for (const auto &alignment : alignments)
+    for (const auto &limit : limits)
         if (status == CUBLAS_STATUS_SUCCESS)
-            status = blas()->MatmulPreferenceSetAttribute(preference, alignment.attribute,
-                                                          &alignment.bytes, sizeof alignment.bytes);
+            status = blas()->MatmulPreferenceSetAttribute(preference, limit.attribute, &limit.value,
+                                                          sizeof limit.value);
     return status;
 }
 
