@@ -108,7 +108,7 @@ PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core
           core/model/random.h core/model/clips.h core/model/augment.h core/model/mix.h \
           core/model/validate.h core/model/learner.h core/model/learners.h core/model/trainer.h \
           core/model/vocabulary_train.h \
-          core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
+          core/media/decoder.h core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
           indexer/scan.h indexer/ingest.h indexer/classes.h indexer/labels.h indexer/captions.h \
           indexer/labelled.h indexer/class_pairs.h indexer/shots.h indexer/journal.h \
           indexer/report.h query/search.h query/export.h query/sentences.h query/evaluate.h
@@ -157,7 +157,7 @@ help:
 	@echo '  stage         the film-maker of training data, build/…/tests/stage/stage'
 	@echo '  mini          trains the built-in model again, into build/mini (hours)'
 	@echo '  bench         every benchmark, JSON lines on stdout'
-	@echo '  test-cuda     the op and model tests on a CUDA device, which must be there'
+	@echo '  test-cuda     the op, model and decoder tests on a CUDA device, which must be there'
 	@echo '  bench-cuda    encoding, training and every op on it, beside PyTorch where that is'
 	@echo '  check-cuda    compute-sanitizer over the op tests: memcheck, racecheck'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
@@ -190,7 +190,7 @@ $(B)/core/compute/%_avx512.o: EXTRA += -mavx512f -mavx512bw -mavx512vl -mavx512d
 # The only C file that knows which backends there are.
 $(B)/core/compute/device.o: EXTRA += $(if $(CUDA_SRC),-DCLV_CUDA)
 # Every sampled frame passes through these loops.
-$(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o: EXTRA := $(if $(SAN),,-O3)
+$(B)/core/model/bicubic.o $(B)/core/model/bilinear.o $(B)/core/model/pixels.o $(B)/core/media/fetch.o: EXTRA := $(if $(SAN),,-O3)
 
 # Films for training are drawn as they are needed, the same on every machine.
 $(B)/cli/stage/%.o $(B)/tests/stage/%.o: EXTRA := $(if $(SAN),,-O3) -fno-math-errno -fno-trapping-math -ffp-contract=off
@@ -280,8 +280,8 @@ bench: all $(BENCH_BIN) $(TOOL_BIN)
 	@export GOMP_SPINCOUNT=1000; for b in $(BENCH_BIN); do $$b || exit 1; done
 
 # On a machine with a device: what runs on it, and that it does run.
-CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%))
-CUDA_BENCHES := bench_encode bench_train bench_kernels
+CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%)) tests/unit/test_decoder_cuda
+CUDA_BENCHES := bench_encode bench_train bench_kernels bench_decode
 COMPUTE_SANITIZER ?= $(firstword $(wildcard $(CUDA_HOME)/bin/compute-sanitizer) compute-sanitizer)
 need-cuda:
 	@test '$(CUDA)' != 0 || { echo 'this build has no CUDA: there is no nvcc, or CUDA=0'; exit 2; }

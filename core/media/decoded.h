@@ -6,7 +6,8 @@
 #include "core/media/reader.h"
 
 /* The frame given last and how it is shown; borrowed until the next call on the reader. Its
- * properties may be changed, not its pixels. */
+ * properties may be changed, not its pixels, which are there where the reader was given no
+ * decoder. */
 AVFrame *clv_reader_decoded(struct clv_reader *reader, struct clv_geometry *geometry_out);
 
 #endif

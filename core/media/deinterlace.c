@@ -27,6 +27,11 @@ static int hold(struct clv_deinterlace *deinterlace, AVFrame *frame)
     return CLV_OK;
 }
 
+bool clv_deinterlace_reads(const struct clv_deinterlace *deinterlace, const AVFrame *frame)
+{
+    return frame->interlaced_frame || clv_chain_is_open(&deinterlace->chain);
+}
+
 int clv_deinterlace_push(struct clv_deinterlace *deinterlace, AVFrame *frame)
 {
     struct clv_chain *chain = &deinterlace->chain;

@@ -16,6 +16,8 @@ void clv_deinterlace_init(struct clv_deinterlace *deinterlace, AVRational timeba
                           int thread_count);
 void clv_deinterlace_release(struct clv_deinterlace *deinterlace);
 
+/* Whether it would read the pixels of `frame`. */
+bool clv_deinterlace_reads(const struct clv_deinterlace *deinterlace, const AVFrame *frame);
 /* Takes `frame` (left empty). */
 int clv_deinterlace_push(struct clv_deinterlace *deinterlace, AVFrame *frame);
 /* No more frames come. */

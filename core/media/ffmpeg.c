@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char complaint[256];
+static _Thread_local char complaint[256], first_complaint[256];
 
 static void receive_log(void *context, int level, const char *format, va_list arguments)
 {
@@ -27,8 +27,11 @@ static void receive_log(void *context, int level, const char *format, va_list ar
         return;
     const AVClass *class = context ? *(AVClass **)context : NULL;
     clv_log(CLV_LOG_DEBUG, "ffmpeg: %s: %s", class ? class->item_name(context) : "-", line);
-    if (level <= AV_LOG_ERROR)
-        snprintf(complaint, sizeof complaint, "%s", line);
+    if (level > AV_LOG_ERROR)
+        return;
+    snprintf(complaint, sizeof complaint, "%s", line);
+    if (!first_complaint[0])
+        snprintf(first_complaint, sizeof first_complaint, "%s", line);
 }
 
 static void set_callback(void)
@@ -44,7 +47,12 @@ void clv_ffmpeg_setup(void)
 
 void clv_ffmpeg_forget(void)
 {
-    complaint[0] = '\0';
+    complaint[0] = first_complaint[0] = '\0';
+}
+
+const char *clv_ffmpeg_first_complaint(void)
+{
+    return first_complaint;
 }
 
 int clv_ffmpeg_fail(int status, int averror, const char *format, ...)

@@ -11,6 +11,7 @@
 #include <libavutil/audio_fifo.h>
 #include <libavutil/avstring.h>
 #include <libavutil/display.h>
+#include <libavutil/hwcontext.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
@@ -25,6 +26,9 @@ void clv_ffmpeg_setup(void);
 /* Forgets this thread's last FFmpeg complaint, so that a later failure does not quote a stale one.
  */
 void clv_ffmpeg_forget(void);
+/* The first complaint since, which is nearest to the cause; "" where there is none. Borrowed until
+ * the next one to forget. */
+const char *clv_ffmpeg_first_complaint(void);
 
 /* Records "<format>: <text of averror> (<FFmpeg's last complaint>)". Returns CLV_ENOMEM or
  * CLV_ECANCELED where `averror` says so, `status` otherwise. */

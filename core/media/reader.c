@@ -115,6 +115,10 @@ static int next_picture(struct clv_reader *reader, AVFrame *frame)
         if (status != CLV_OK)
             return status;
         stamp(reader, frame);
+        if (clv_deinterlace_reads(&reader->deinterlace, frame))
+            status = clv_decode_fetch(&reader->decode, frame);
+        if (status != CLV_OK)
+            return status;
         status = clv_deinterlace_push(&reader->deinterlace, frame);
         if (status != CLV_OK)
             return status;
@@ -141,6 +145,8 @@ static int fail_empty(const struct clv_reader *reader)
 static int advance(struct clv_reader *reader)
 {
     int status = next_picture(reader, reader->pending);
+    if (status == CLV_OK && reader->options.detect_cuts)
+        status = clv_decode_fetch(&reader->decode, reader->pending);
     reader->has_pending = status == CLV_OK;
     if (status == CLV_OK) {
         reader->frame_count++;
@@ -227,8 +233,10 @@ int clv_reader_open(struct clv_reader **out, const char *path,
         status = clv_fail_memory("a reader");
     if (status == CLV_OK)
         status = clv_decode_open(&reader->decode, reader->path, AVMEDIA_TYPE_VIDEO,
-                                 options->thread_count, options->cancel);
+                                 options->decoder, options->thread_count, options->cancel);
     if (status == CLV_OK) {
+        reader->decode.held[0] = reader->current;
+        reader->decode.held[1] = reader->pending;
         describe(reader);
         forget(reader);
         status = advance(reader);
@@ -294,10 +302,13 @@ int clv_reader_image(struct clv_reader *reader, const struct clv_image **image_o
     if (!reader->has_current)
         return clv_fail(CLV_EINVAL, "no frame of '%s' is at hand", reader->path);
     if (!reader->has_image) {
+        int status = clv_decode_fetch(&reader->decode, reader->current);
+        if (status != CLV_OK)
+            return status;
         clv_geometry_of(&geometry, reader->decode.input.format, reader->decode.stream,
                         reader->current);
-        int status = clv_picture_convert(&reader->picture, &reader->image, reader->current,
-                                         &geometry, reader->path);
+        status = clv_picture_convert(&reader->picture, &reader->image, reader->current, &geometry,
+                                     reader->path);
         if (status != CLV_OK)
             return status;
         reader->has_image = true;
@@ -329,6 +340,7 @@ int clv_reader_seek(struct clv_reader *reader, int64_t time_ticks)
      * containers land anywhere: then again from further back. */
     static const int back_s[] = {0, 2, 10};
     reader->has_current = reader->has_image = false;
+    av_frame_unref(reader->current);
     for (size_t i = 0; i < sizeof back_s / sizeof *back_s; i++) {
         int64_t ticks =
             time_ticks - av_rescale_q(back_s[i], (AVRational){1, 1}, timebase_of(reader));

@@ -10,6 +10,7 @@
 
 #include "core/cancel.h"
 #include "core/image.h"
+#include "core/media/decoder.h"
 #include "core/time.h"
 
 #include <stdbool.h>
@@ -18,9 +19,12 @@
 struct clv_reader;
 
 struct clv_reader_options {
-    bool detect_cuts;          /* run FFmpeg's scene detection (scdet) over every frame */
-    double cut_score;          /* scdet threshold in percent; 0: 10 */
-    int thread_count;          /* decoder threads; 0: all cores */
+    bool detect_cuts; /* run FFmpeg's scene detection (scdet) over every frame */
+    double cut_score; /* scdet threshold in percent; 0: 10 */
+    int thread_count; /* decoder threads; 0: all cores */
+    /* Decodes what it can, the CPU the rest, unless it was opened as CLV_DECODER_GPU. Must stay
+     * open as long as the reader; NULL: the CPU decodes. Pictures are the same either way. */
+    const struct clv_decoder *decoder;
     struct clv_cancel *cancel; /* also interrupts blocking input; may be NULL */
 };
 
@@ -56,7 +60,8 @@ const struct clv_media_info *clv_reader_info(const struct clv_reader *reader);
 
 /* The next frame in presentation order; CLV_DONE at the end. Damaged packets are skipped and
  * counted; CLV_ECORRUPT where not one frame of the file can be decoded (CLV_EUNSUPPORTED where
- * that is because it is encrypted), CLV_ECANCELED. */
+ * that is because it is encrypted), CLV_ECANCELED; CLV_EDEVICE where only the GPU may decode and it
+ * fails, which damage may make it do too. */
 int clv_reader_next(struct clv_reader *reader, struct clv_frame *frame_out);
 /* The picture of the last frame given by clv_reader_next(); borrowed until the next call on the
  * reader. Costs a conversion, so ask only for frames that are used. Size can change mid-file. */

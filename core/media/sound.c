@@ -169,7 +169,7 @@ int clv_sound_open(struct clv_sound *out, const char *path, int64_t begin_us, in
                    struct clv_cancel *cancel)
 {
     *out = (struct clv_sound){.begin_us = begin_us, .end_us = end_us, .next_ticks = AV_NOPTS_VALUE};
-    int status = clv_decode_open(&out->decode, path, AVMEDIA_TYPE_AUDIO, 1, cancel);
+    int status = clv_decode_open(&out->decode, path, AVMEDIA_TYPE_AUDIO, NULL, 1, cancel);
     if (status == CLV_EUNSUPPORTED) {
         clv_log(CLV_LOG_WARNING, "the piece is without sound: %s", clv_error_message());
         return CLV_DONE;
