@@ -1,11 +1,14 @@
-/* `doctor`: which devices claverdb can compute on here, and why not on the others. */
+/* `doctor`: which devices claverdb can compute on here, what they decode, and why not the others.
+ */
 #include "cli/command.h"
 #include "cli/out.h"
 #include "core/compute/device.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/media/decoder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define TEXT_SIZE 512
 
@@ -46,6 +49,41 @@ static int say_device(const struct clv_cli *cli, enum clv_device_kind kind, int 
     return say(cli, name, status == CLV_OK, status == CLV_OK ? text : clv_error_message());
 }
 
+/* What GPU `index` decodes, or why it decodes nothing. */
+static int say_decoder(const struct clv_cli *cli, int index)
+{
+    struct clv_decoder *decoder = NULL;
+    char list[TEXT_SIZE] = "";
+    bool serves = clv_decoder_open(&decoder, CLV_DECODER_GPU, index) == CLV_OK;
+    struct clv_json *codecs = clv_json_array();
+    for (int i = 0; serves && clv_decoder_codecs[i] != NULL; i++) {
+        size_t used = strlen(list);
+        if (!clv_decoder_decodes(decoder, clv_decoder_codecs[i]))
+            continue;
+        snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? ", " : "",
+                 clv_decoder_codecs[i]);
+        clv_json_append_string(codecs, clv_decoder_codecs[i]);
+    }
+    clv_decoder_close(decoder);
+    if (!cli->flags.json) {
+        clv_json_free(codecs);
+        if (serves)
+            printf("%-8s on cuda:%d: %s\n", "decoder", index, list);
+        else
+            printf("%-8s cpu: %s\n", "decoder", clv_error_message());
+        return CLV_OK;
+    }
+    struct clv_json *object = clv_json_object();
+    clv_json_put_string(object, "type", "decoder");
+    clv_json_put_string(object, "decoder", "gpu");
+    clv_json_put_integer(object, "index", index);
+    clv_json_put_bool(object, "serves", serves);
+    clv_json_put_string(object, serves ? "description" : "reason",
+                        serves ? list : clv_error_message());
+    clv_json_put(object, "codecs", codecs);
+    return clv_out_json(object);
+}
+
 static int run(const struct clv_cli *cli)
 {
     int status = say_device(cli, CLV_DEVICE_CPU, 0, "cpu");
@@ -57,6 +95,8 @@ static int run(const struct clv_cli *cli)
         snprintf(name, sizeof name, "cuda:%d", i);
         status = say_device(cli, CLV_DEVICE_CUDA, i, name);
     }
+    for (int i = 0; (i == 0 || i < count) && status == CLV_OK; i++)
+        status = say_decoder(cli, i);
     clv_error_clear(); /* a device that is not there is no failure of this command */
     return status;
 }
@@ -65,9 +105,11 @@ const struct clv_command clv_command_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "say which devices can compute here",
-    .description = "Opens every device this build and this machine have, and says what each is or "
-                   "why it does not serve: no support built in, no driver, a card too old, a "
-                   "library that is missing. What is shown at the left is what --device takes.",
+    .description =
+        "Opens every device this build and this machine have, and says what each is or "
+        "why it does not serve: no support built in, no driver, a card too old, a "
+        "library that is missing. What is shown at the left is what --device takes. Says "
+        "too which videos the GPU itself decodes, by decoding a picture of each kind.",
     .example = "claverdb doctor\n"
                "claverdb doctor --json",
     .opts = opts,

@@ -1,5 +1,6 @@
 /* `index`: footage in. */
 #include "cli/command.h"
+#include "cli/device.h"
 #include "cli/out.h"
 #include "cli/progress.h"
 #include "cli/session.h"
@@ -24,6 +25,7 @@ struct settings {
     bool prune;
     bool dry_run;
     int64_t decode_threads;
+    int decoder; /* enum clv_decoder_kind */
 };
 
 static const struct settings defaults = {.length_ms = 4000, .cut_score = 10, .cuts = true};
@@ -89,6 +91,12 @@ static const struct clv_opt opts[] = {
      .minimum = 0,
      .maximum = 1024,
      .help = "threads that decode [all cores]"},
+    {.name = "decoder",
+     .kind = CLV_OPT_ENUM,
+     FIELD(decoder),
+     .enums = clv_cli_decoders,
+     .help = "what decodes: the GPU's video engine or the CPU; auto is the GPU where the model "
+             "computes on one, and the CPU for what it does not decode"},
     {.name = NULL},
 };
 
@@ -96,6 +104,7 @@ static const struct clv_opt opts[] = {
 struct state {
     const struct clv_cli *cli;
     bool dry_run;
+    struct clv_decoder *decoder; /* NULL: the CPU */
     struct clv_progress progress;
     struct clv_bytes failures; /* path NUL reason NUL, … */
 };
@@ -283,6 +292,7 @@ static int index_paths(struct clv_session *session, struct state *state,
         .decode_threads = (int)settings->decode_threads,
         .force = settings->force,
         .retry_failed = settings->retry_failed,
+        .decoder = state->decoder,
         .prune = settings->prune,
         .dry_run = settings->dry_run,
         .cancel = cli->cancel,
@@ -402,10 +412,14 @@ static int run(const struct clv_cli *cli)
         status = clv_session_open_model(&session, true);
     if (status == CLV_OK)
         status = clv_session_open_device(&session);
+    if (status == CLV_OK && !settings->dry_run)
+        status = clv_cli_open_decoder(&state.decoder, cli, session.device,
+                                      (enum clv_decoder_kind)settings->decoder);
     if (status == CLV_OK)
         status = index_and_remember(&session, &state);
 done:
     clv_bytes_release(&state.failures);
+    clv_decoder_close(state.decoder);
     clv_session_release(&session);
     return status;
 }

@@ -144,6 +144,21 @@ void clv_cli_release_devices(struct clv_cli_devices *devices)
     devices->count = 0;
 }
 
+const char *const clv_cli_decoders[] = {"auto", "cpu", "gpu", NULL};
+
+int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
+                         const struct clv_device *device, enum clv_decoder_kind kind)
+{
+    struct names names = {.count = 0};
+    *out = NULL;
+    int status = read_names(&names, cli->flags.device);
+    if (status != CLV_OK)
+        return status;
+    if (kind == CLV_DECODER_AUTO && clv_device_kind(device) != CLV_DEVICE_CUDA)
+        kind = CLV_DECODER_CPU;
+    return clv_decoder_open(out, kind, names.items[0].cuda_index);
+}
+
 bool clv_cli_names_device(const struct clv_cli *cli)
 {
     const char *device = cli->flags.device;

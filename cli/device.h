@@ -3,6 +3,7 @@
 #define CLV_CLI_DEVICE_H
 
 #include "core/compute/device.h"
+#include "core/media/decoder.h"
 
 #include <stdbool.h>
 
@@ -22,6 +23,13 @@ struct clv_cli_devices {
 };
 int clv_cli_open_devices(struct clv_cli_devices *out, const struct clv_cli *cli);
 void clv_cli_release_devices(struct clv_cli_devices *devices);
+
+/* The choices of --decoder, in the order of enum clv_decoder_kind. */
+extern const char *const clv_cli_decoders[];
+/* What decodes footage for a model on `device`, the GPU being the one that --device names. AUTO is
+ * the CPU where the model computes on the CPU, and no driver is loaded then. */
+int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
+                         const struct clv_device *device, enum clv_decoder_kind kind);
 
 /* Whether the command line asks for more than the CPU with all its cores. */
 bool clv_cli_names_device(const struct clv_cli *cli);

@@ -178,6 +178,7 @@ static int decode_video(struct decoding *decoding)
         .detect_cuts = settings->cut_score >= 0,
         .cut_score = settings->cut_score,
         .thread_count = settings->thread_count,
+        .decoder = settings->decoder,
         .cancel = decoding->task->pipe->cancel,
     };
     int status = clv_reader_open(&decoding->reader, job->path, &options);

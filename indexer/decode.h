@@ -11,9 +11,10 @@
 struct clv_decode_settings {
     int64_t length_ms;
     int stride_steps;
-    double cut_score; /* negative: no shot detection */
-    int thread_count; /* of the decoder; 0: all cores */
-    bool dry_run;     /* decide only; content is read only where it can matter */
+    double cut_score;                  /* negative: no shot detection */
+    int thread_count;                  /* of the decoder; 0: all cores */
+    const struct clv_decoder *decoder; /* NULL: the CPU */
+    bool dry_run;                      /* decide only; content is read only where it can matter */
     const struct clv_model_config *config;
     struct clv_known_rules rules;
 };

@@ -52,6 +52,7 @@ static int fill_options(struct clv_run *run, const struct clv_ingest_options *op
         .stride_steps = steps,
         .cut_score = o->cut_score,
         .thread_count = o->decode_threads,
+        .decoder = o->decoder,
         .dry_run = o->dry_run,
         .config = clv_encoder_config(run->encoder),
         .rules = {.force = o->force, .retry_failed = o->retry_failed},

@@ -5,6 +5,7 @@
 #define CLV_INDEXER_INGEST_H
 
 #include "core/cancel.h"
+#include "core/media/decoder.h"
 #include "core/model/model.h"
 #include "storage/store.h"
 
@@ -18,10 +19,11 @@ struct clv_ingest_options {
         stride_ms; /* between window starts, rounded to whole grid steps of length/T [length/2] */
     double cut_score;   /* scene-detection threshold [10]; negative: no shot detection */
     int decode_threads; /* [all cores] */
-    bool force;         /* index again even what is unchanged */
-    bool retry_failed;  /* try files again that failed before and have not changed */
-    bool prune;         /* drop videos under the given paths whose files are gone */
-    bool dry_run;       /* only say what would be done */
+    const struct clv_decoder *decoder; /* of the footage [the CPU] */
+    bool force;                        /* index again even what is unchanged */
+    bool retry_failed;                 /* try files again that failed before and have not changed */
+    bool prune;                        /* drop videos under the given paths whose files are gone */
+    bool dry_run;                      /* only say what would be done */
     struct clv_cancel *cancel;
 };
 

@@ -5,6 +5,7 @@ unset CLAVERDB_DEVICE
 expect doctor 0 "$CLAVERDB" doctor
 out_has doctor_has_the_cpu '^cpu +cpu, [0-9]+ thread'
 out_has doctor_has_cuda_or_the_reason '^cuda(:0)? +(NVIDIA|unavailable: .)'
+out_has doctor_has_decoding_or_the_reason '^decoder +(on cuda:0: h264|cpu: the GPU does not decode video here: .)'
 expect doctor_json 0 "$CLAVERDB" doctor --json
 same doctor_json_devices "$(jq -r 'select(.device == "cpu") | .type, .serves' "$work/out" | tr '\n' ' ')" 'device true '
 same doctor_json_says_why "$(jq -r 'if .serves then .description else .reason end | length > 0' "$work/out" | sort -u)" true
@@ -57,5 +58,25 @@ else
     expect index_cpu 0 "$CLAVERDB" index --quiet --db "$work/cpu" --device cpu "$clips"
     expect search_cpu 0 "$CLAVERDB" search --quiet --json --db "$work/cpu" 'a person opens a door'
     same cuda_finds_what_the_cpu_finds "$(cat "$work/first_fp32")" "$(jq -rs '.[0].path // .[0].video // ""' "$work/out")"
+fi
+
+# What decodes: what is found is the same, and asking for what is not there loses nothing.
+make_clips
+mkdir -p "$work/in"
+cp "$clips/door-opens-a.mp4" "$clips/stone-falls-a.mp4" "$work/in/"
+found() { "$CLAVERDB" search --quiet --json --db "$work/$1" 'a stone falls' | jq -c 'select(.type == "moment") | [.path, .start_ms, .score]'; }
+expect decoder_cpu 0 "$CLAVERDB" index --quiet --db "$work/by_cpu" --device cpu --decoder cpu "$work/in"
+expect decoder_auto 0 "$CLAVERDB" index --quiet --db "$work/by_auto" --device cpu --decoder auto "$work/in"
+same decoder_finds_both "$(found by_cpu | wc -l)" 2
+same decoder_auto_is_the_same "$(found by_auto)" "$(found by_cpu)"
+expect decoder_bad 2 "$CLAVERDB" index --db "$work/by_cpu" --decoder cuda "$work/in"
+if "$CLAVERDB" doctor | grep -q '^decoder  *on cuda:0'; then
+    expect decoder_gpu 0 "$CLAVERDB" index --quiet --db "$work/by_gpu" --device cpu --decoder gpu "$work/in"
+    same decoder_gpu_is_the_same "$(found by_gpu)" "$(found by_cpu)"
+else
+    expect decoder_gpu 2 "$CLAVERDB" index --quiet --force --db "$work/by_cpu" --device cpu --decoder gpu "$work/in"
+    err_has decoder_gpu_said '^claverdb: the GPU does not decode video here: .'
+    same decoder_gpu_says_one_line "$(wc -l <"$work/err")" 1
+    same decoder_gpu_loses_nothing "$(found by_cpu)" "$(found by_auto)"
 fi
 finish
