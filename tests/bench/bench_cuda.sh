@@ -52,6 +52,7 @@ for precision in bf16 $([ -n "$quick" ] || echo tf32 fp32); do
     # shellcheck disable=SC2086
     ours bench_kernels $kernels
 done
+ours bench_decode
 unset CLV_BENCH_PRECISION
 
 # PyTorch counts only where it computes the same: model and gradients in double precision, against
