@@ -114,8 +114,7 @@ static double windows_gbytes(const struct clv_model_config *config, double windo
 /* Bytes of a number between two products. */
 static double wide_of(const struct clv_device *device)
 {
-    (void)device;
-    return sizeof(float);
+    return (double)clv_type_bytes(clv_device_activation_type(device));
 }
 
 /* ---- vision ---------------------------------------------------------------------------------- */

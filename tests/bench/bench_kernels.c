@@ -29,7 +29,7 @@ struct kernel {
 
 static double bytes_of(struct clv_tensor t)
 {
-    return sizeof(float) * (double)t.rows * t.cols;
+    return (double)clv_type_bytes(t.type) * t.rows * t.cols;
 }
 
 static double weight_bytes(const struct kernel_stage *s, const struct clv_weight *weight)

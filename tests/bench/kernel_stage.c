@@ -27,8 +27,9 @@ static struct clv_tensor tensor(struct room *room, int rows, int cols)
 /* Of the type that lies between two products. */
 static struct clv_tensor wide(struct room *room, struct clv_device *device, int rows, int cols)
 {
-    (void)device;
-    return tensor(room, rows, cols);
+    const enum clv_type type = clv_device_activation_type(device);
+    const size_t bytes = (size_t)rows * (size_t)cols * clv_type_bytes(type);
+    return clv_tensor_of(type, take(room, (bytes + sizeof(float) - 1) / sizeof(float)), rows, cols);
 }
 
 static void place_rows(struct kernel_stage *s, struct room *room)

@@ -215,8 +215,10 @@ int main(void)
     }
     for (size_t i = 0; i < sizeof precisions / sizeof precisions[0]; i++) {
         precision = &precisions[i];
-        status = t_each_device(&device, &(struct clv_device_options){.precision = precision->value},
-                               run_all);
+        const struct clv_device_options options = {.precision = precision->value,
+                                                   .bf16_activations =
+                                                       precision->value == CLV_PRECISION_BF16};
+        status = t_each_device(&device, &options, run_all);
     }
     clv_device_close(reference);
     return status;
