@@ -6,7 +6,6 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/model/pixels.h"
 
 #include <stdlib.h>
 
@@ -20,7 +19,6 @@ struct clv_encode {
 
     uint8_t **squares; /* [frame_max] waiting */
     int32_t *slots;    /* [frame_max] where they go */
-    float *pixels;     /* [frame_max, 3, R, R] */
     int waiting_frames;
     int64_t next_frame; /* number of the next picture of this video */
 
@@ -35,18 +33,16 @@ struct clv_encode {
 
 static int allocate(struct clv_encode *encode)
 {
-    size_t side = (size_t)encode->config->image_side;
     size_t frame_max = (size_t)encode->frame_max, window_max = (size_t)encode->window_max;
     encode->squares = calloc(frame_max, sizeof *encode->squares);
     encode->slots = calloc(frame_max, sizeof *encode->slots);
-    encode->pixels = calloc(frame_max * 3, side * side * sizeof *encode->pixels);
     encode->window_slots =
         calloc(window_max * (size_t)encode->frame_count, sizeof *encode->window_slots);
     encode->segments = calloc(window_max, sizeof *encode->segments);
     encode->vectors =
         calloc(window_max * (size_t)encode->config->embed_dim, sizeof *encode->vectors);
-    return encode->squares && encode->slots && encode->pixels && encode->window_slots &&
-                   encode->segments && encode->vectors
+    return encode->squares && encode->slots && encode->window_slots && encode->segments &&
+                   encode->vectors
                ? CLV_OK
                : clv_fail_memory("the batches of the encoder");
 }
@@ -84,7 +80,6 @@ void clv_encode_free(struct clv_encode *encode)
         return;
     free(encode->squares);
     free(encode->slots);
-    free(encode->pixels);
     free(encode->window_slots);
     free(encode->segments);
     free(encode->vectors);
@@ -113,10 +108,9 @@ static int flush_frames(struct clv_encode *encode)
     if (count == 0)
         return CLV_OK;
     double begun = clv_clock_seconds();
-    clv_pixels_normalize(encode->pixels, (const uint8_t *const *)encode->squares, count,
-                         encode->config);
+    int status = clv_encoder_squares(encode->encoder, encode->slots,
+                                     (const uint8_t *const *)encode->squares, count);
     return_squares(encode);
-    int status = clv_encoder_frames(encode->encoder, encode->slots, encode->pixels, count);
     encode->counts.frames += count;
     encode->counts.busy_s += clv_clock_seconds() - begun;
     return status;

@@ -126,7 +126,6 @@ struct work {
     size_t square_bytes;
     uint8_t *squares;        /* [T, R*R*3] */
     const uint8_t **pointer; /* [T] into squares */
-    float *pixels;           /* [T, 3, R, R] */
     int32_t *slots;          /* [T] */
     int32_t *numbers;        /* [T] 0, 1, 2 … */
     float *vector;           /* [E] */
@@ -136,19 +135,16 @@ static int work_init(struct work *work, struct clv_encoder *encoder)
 {
     *work = (struct work){.encoder = encoder, .config = clv_encoder_config(encoder)};
     size_t frames = (size_t)work->config->frame_count;
-    size_t side = (size_t)work->config->image_side, pixel_count, total;
+    size_t side = (size_t)work->config->image_side, squares_bytes;
     work->square_bytes = 3 * side * side;
-    if (!clv_size_multiply(&pixel_count, frames, work->square_bytes) ||
-        !clv_size_multiply(&total, pixel_count, sizeof(float) + 1))
+    if (!clv_size_multiply(&squares_bytes, frames, work->square_bytes))
         return clv_fail_memory("the frames of a window");
-    work->squares = malloc(pixel_count);
-    work->pixels = calloc(pixel_count, sizeof(float));
+    work->squares = malloc(squares_bytes);
     work->pointer = calloc(frames, sizeof *work->pointer);
     work->slots = calloc(frames, sizeof *work->slots);
     work->numbers = calloc(frames, sizeof *work->numbers);
     work->vector = calloc((size_t)work->config->embed_dim, sizeof *work->vector);
-    if (!work->squares || !work->pixels || !work->pointer || !work->slots || !work->numbers ||
-        !work->vector)
+    if (!work->squares || !work->pointer || !work->slots || !work->numbers || !work->vector)
         return clv_fail_memory("the frames of a window");
     for (size_t i = 0; i < frames; i++) {
         work->pointer[i] = work->squares + i * work->square_bytes;
@@ -161,7 +157,6 @@ static void work_release(struct work *work)
 {
     clv_stills_close(&work->stills);
     free(work->squares);
-    free(work->pixels);
     free(work->pointer);
     free(work->slots);
     free(work->numbers);
@@ -172,8 +167,7 @@ static void work_release(struct work *work)
  * each of the T places shows, and adds its unit vector to `sum`. */
 static int add_window(struct work *work, float *sum, int distinct, const char *path)
 {
-    clv_pixels_normalize(work->pixels, work->pointer, distinct, work->config);
-    int status = clv_encoder_frames(work->encoder, work->numbers, work->pixels, distinct);
+    int status = clv_encoder_squares(work->encoder, work->numbers, work->pointer, distinct);
     struct clv_window_outputs outputs = {.vectors = work->vector};
     if (status == CLV_OK)
         status = clv_encoder_windows(work->encoder, &outputs, work->slots, 1);

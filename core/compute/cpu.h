@@ -88,6 +88,11 @@ void clv_cpu_token_embed_backward(struct clv_device *device, struct clv_tensor d
                                   const int32_t *ids, const int32_t *starts, int count);
 void clv_cpu_scatter_rows_add(struct clv_device *device, struct clv_tensor dx,
                               struct clv_tensor dout, const int32_t *indices);
+/* cpu_pixels.c */
+void clv_cpu_square_patches(struct clv_device *device, struct clv_tensor out,
+                            const uint8_t *squares, const float *values, int side, int patch);
+void clv_cpu_mix_clips(struct clv_device *device, struct clv_tensor x, struct clv_tensor other,
+                       int frame_count, int side, const struct clv_mix *mix);
 /* cpu_train.c */
 void clv_cpu_soft_cross_entropy(struct clv_device *device, double *loss, struct clv_tensor dlogits,
                                 struct clv_tensor logits, struct clv_tensor labels,

@@ -119,14 +119,15 @@ extern "C" int clv_cuda_describe(int index, char *out, size_t size)
 /* Every slot of the table; one that is missing here does not compile. */
 // clang-format off
 #define SLOTS(X) \
-    X(close) X(allocate) X(release) X(write) X(read) X(wait) X(borrow) X(replay_begin) \
-    X(replay_end) X(weight_prepare) \
-    X(linear) X(layer_norm) X(patches) X(frame_embed) X(window_embed) X(token_embed) \
+    X(close) X(allocate) X(release) X(write) X(write_parts) X(read) X(wait) X(borrow) \
+    X(replay_begin) X(replay_end) X(weight_prepare) \
+    X(linear) X(layer_norm) X(patches) X(square_patches) \
+    X(frame_embed) X(window_embed) X(token_embed) \
     X(gather_rows) X(copy) X(attention) X(unit_mean) X(activate) X(activate_backward) \
     X(linear_backward) X(layer_norm_backward) X(attention_backward) \
     X(frame_embed_backward) X(window_embed_backward) X(token_embed_backward) \
     X(scatter_rows_add) X(unit_mean_backward) X(matmul) X(soft_cross_entropy) X(fill) \
-    X(scale_rows) X(sum_squares) X(dot_add) X(adamw)
+    X(scale_rows) X(mix_clips) X(sum_squares) X(dot_add) X(adamw)
 // clang-format on
 
 static struct clv_ops make_table(void)

@@ -245,19 +245,21 @@ static bool write_small(struct clv_device *device, void *target, const void *hos
         "copying to the device");
 }
 
-/* Host to staging on the copy stream, as soon as the slot is free; staging to its place on the work
- * stream, after what was called before. */
-static cudaError_t write_piece(struct clv_cuda *cuda, unsigned char *target,
-                               const unsigned char *host, size_t size_bytes)
+/* The next slot, as soon as its pinned memory is free. */
+static cudaError_t take_slot(struct slot **out, struct clv_cuda *cuda)
 {
     struct clv_cuda_memory *memory = cuda->memory;
-    struct slot *slot = &memory->slots[memory->next_slot];
+    *out = &memory->slots[memory->next_slot];
     memory->next_slot = (memory->next_slot + 1) % SLOT_COUNT;
-    cudaError_t error = cudaEventSynchronize(slot->arrived);
-    if (error != cudaSuccess)
-        return error;
-    memcpy(slot->pinned, host, size_bytes);
-    error = cudaStreamWaitEvent(cuda->copies, slot->used, 0);
+    return cudaEventSynchronize((*out)->arrived);
+}
+
+/* Pinned memory to staging on the copy stream; staging to its place on the work stream, after what
+ * was called before. */
+static cudaError_t send_slot(struct clv_cuda *cuda, struct slot *slot, unsigned char *target,
+                             size_t size_bytes)
+{
+    cudaError_t error = cudaStreamWaitEvent(cuda->copies, slot->used, 0);
     if (error == cudaSuccess)
         error = cudaMemcpyAsync(slot->device, slot->pinned, size_bytes, cudaMemcpyHostToDevice,
                                 cuda->copies);
@@ -280,13 +282,44 @@ void clv_cuda_write(struct clv_device *device, void *target, const void *host, s
     } else {
         for (size_t at = 0; at < size_bytes; at += SLOT_BYTES) {
             size_t piece = size_bytes - at < SLOT_BYTES ? size_bytes - at : SLOT_BYTES;
-            cudaError_t error = write_piece(cuda, (unsigned char *)target + at,
-                                            (const unsigned char *)host + at, piece);
+            struct slot *slot;
+            cudaError_t error = take_slot(&slot, cuda);
+            if (error == cudaSuccess) {
+                memcpy(slot->pinned, (const unsigned char *)host + at, piece);
+                error = send_slot(cuda, slot, (unsigned char *)target + at, piece);
+            }
             if (!clv_cuda_ok(device, error, "copying to the device"))
                 return;
         }
     }
     clv_cuda_weights_touched(device, target, size_bytes);
+}
+
+/* As many parts a slot as it holds. */
+void clv_cuda_write_parts(struct clv_device *device, void *target, const void *const *parts,
+                          int count, size_t part_bytes)
+{
+    struct clv_cuda *cuda = clv_cuda_enter(device);
+    unsigned char *to = (unsigned char *)target;
+    const int most = part_bytes < SLOT_BYTES ? (int)(SLOT_BYTES / part_bytes) : 1;
+    if (part_bytes > SLOT_BYTES) {
+        for (int i = 0; i < count; i++)
+            clv_cuda_write(device, to + (size_t)i * part_bytes, parts[i], part_bytes);
+        return;
+    }
+    for (int at = 0; at < count; at += most) {
+        const int piece = count - at < most ? count - at : most;
+        struct slot *slot;
+        cudaError_t error = take_slot(&slot, cuda);
+        if (error == cudaSuccess) {
+            for (int i = 0; i < piece; i++)
+                memcpy(slot->pinned + (size_t)i * part_bytes, parts[at + i], part_bytes);
+            error = send_slot(cuda, slot, to + (size_t)at * part_bytes, (size_t)piece * part_bytes);
+        }
+        if (!clv_cuda_ok(device, error, "copying to the device"))
+            return;
+    }
+    clv_cuda_weights_touched(device, target, (size_t)count * part_bytes);
 }
 
 void clv_cuda_read(struct clv_device *device, void *host, const void *source, size_t size_bytes)

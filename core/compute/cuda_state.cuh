@@ -151,6 +151,8 @@ bool clv_cuda_replay_begin(struct clv_device *device, const struct clv_replay_ke
 bool clv_cuda_replay_end(struct clv_device *device);
 /* cuda_memory.cu */
 void clv_cuda_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
+void clv_cuda_write_parts(struct clv_device *device, void *target, const void *const *parts,
+                          int count, size_t part_bytes);
 void clv_cuda_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
 /* cuda_linear.cu */
 void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
@@ -209,6 +211,11 @@ void clv_cuda_token_embed_backward(struct clv_device *device, struct clv_tensor 
                                    const int32_t *ids, const int32_t *starts, int count);
 void clv_cuda_scatter_rows_add(struct clv_device *device, struct clv_tensor dx,
                                struct clv_tensor dout, const int32_t *indices);
+/* cuda_pixels.cu */
+void clv_cuda_square_patches(struct clv_device *device, struct clv_tensor out,
+                             const uint8_t *squares, const float *values, int side, int patch);
+void clv_cuda_mix_clips(struct clv_device *device, struct clv_tensor x, struct clv_tensor other,
+                        int frame_count, int side, const struct clv_mix *mix);
 /* cuda_attention.cu, cuda_attention_backward.cu */
 void clv_cuda_attention(struct clv_device *device, struct clv_tensor out, struct clv_tensor q,
                         struct clv_tensor k, struct clv_tensor v,

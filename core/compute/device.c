@@ -318,6 +318,16 @@ void clv_device_write(struct clv_device *device, void *target, const void *host,
         device->ops->write(device, target, host, size_bytes);
 }
 
+void clv_device_write_parts(struct clv_device *device, void *target, const void *const *parts,
+                            int count, size_t part_bytes)
+{
+    int outside = check_outside_replay(device, "writing");
+    if (outside != CLV_OK)
+        clv_device_fail(device, outside);
+    else if (count > 0 && part_bytes > 0)
+        device->ops->write_parts(device, target, parts, count, part_bytes);
+}
+
 void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes)
 {
     int outside = check_outside_replay(device, "reading");

@@ -81,6 +81,9 @@ size_t clv_device_memory_peak(const struct clv_device *device);
 /* Copies between host memory and any address inside a device buffer, in order with the ops. A
  * failure is kept on the device; clv_device_read() has finished when it returns. */
 void clv_device_write(struct clv_device *device, void *target, const void *host, size_t size_bytes);
+/* Writes `count` pieces of host memory one after another, as one copy where the device can. */
+void clv_device_write_parts(struct clv_device *device, void *target, const void *const *parts,
+                            int count, size_t part_bytes);
 void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
 
 /* Runs of ops that a device may record and play back: a CUDA graph is one launch where a tower is

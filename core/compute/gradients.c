@@ -201,6 +201,18 @@ void clv_add_scaled_rows(struct clv_device *device, struct clv_tensor out, struc
     scale_rows(device, out, true, x, factors, starts, count);
 }
 
+void clv_mix_clips(struct clv_device *device, struct clv_tensor x, struct clv_tensor other,
+                   int frame_count, int side, const struct clv_mix *mix)
+{
+    assert(frame_count > 0 && side > 0 && x.rows % frame_count == 0);
+    assert(clv_is_shaped(x, x.rows, 3 * side * side) && clv_is_like(other, x));
+    assert(other.data != x.data || other.stride == x.stride);
+    assert(!mix->is_cutmix || (0 <= mix->top && mix->top <= mix->bottom && mix->bottom <= side));
+    assert(!mix->is_cutmix || (0 <= mix->left && mix->left <= mix->right && mix->right <= side));
+    if (mix->lambda != 1)
+        device->ops->mix_clips(device, x, other, frame_count, side, mix);
+}
+
 void clv_sum_squares(struct clv_device *device, double *out, struct clv_tensor x)
 {
     assert(out && clv_is_tensor(x));

@@ -134,6 +134,19 @@ void clv_scale_rows(struct clv_device *device, struct clv_tensor out, struct clv
 void clv_add_scaled_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                          const float *factors, const int32_t *starts, int count);
 
+/* What is done to a batch of clips: mixup (Zhang et al., 2018), or one box of all frames for CutMix
+ * (Yun et al., 2019). */
+struct clv_mix {
+    double lambda; /* share of the clip itself; 1: nothing is mixed */
+    bool is_cutmix;
+    int top, bottom, left, right; /* cutmix: rows top … bottom - 1 come from the other clip */
+};
+
+/* Mixes clip i of x [B*T, 3*side*side] with clip B-1-i of `other`, which is of the same shape and
+ * stays. Or it is x itself: then both of a pair are mixed, and the middle of an odd B stays. */
+void clv_mix_clips(struct clv_device *device, struct clv_tensor x, struct clv_tensor other,
+                   int frame_count, int side, const struct clv_mix *mix);
+
 /* *out += the sum of the squares of x; one double in device memory. */
 void clv_sum_squares(struct clv_device *device, double *out, struct clv_tensor x);
 /* *out += the sum over all elements of a * b, one float in device memory. With a = dlogits and

@@ -53,6 +53,15 @@ void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_te
     device->ops->patches(device, out, frames, side, patch);
 }
 
+void clv_square_patches(struct clv_device *device, struct clv_tensor out, const uint8_t *squares,
+                        const float *values, int side, int patch)
+{
+    assert(patch > 0 && side > 0 && side % patch == 0 && squares && values);
+    int grid = side / patch;
+    assert(clv_is_shaped(out, out.rows, 3 * patch * patch) && out.rows % (grid * grid) == 0);
+    device->ops->square_patches(device, out, squares, values, side, patch);
+}
+
 void clv_frame_embed(struct clv_device *device, struct clv_tensor out, struct clv_tensor patches,
                      const float *class_embedding, struct clv_tensor position)
 {

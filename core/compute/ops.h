@@ -119,6 +119,12 @@ void clv_layer_norm(struct clv_device *device, struct clv_tensor out, struct clv
 void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
                  int side, int patch);
 
+/* The same from squares [F, R*R*3] of bytes in device memory, red, green and blue of a pixel side
+ * by side: byte b of plane c becomes values[c*256 + b], `values` [3, 256] in device memory. With
+ * patch = R the result is the frames [F, 3*R*R] themselves. */
+void clv_square_patches(struct clv_device *device, struct clv_tensor out, const uint8_t *squares,
+                        const float *values, int side, int patch);
+
 /* out [F*L, W]: row 0 of each frame is class_embedding + position[0], row 1+p is patches[f*P+p] +
  * position[1+p]. position [L, W]. */
 void clv_frame_embed(struct clv_device *device, struct clv_tensor out, struct clv_tensor patches,

@@ -23,6 +23,14 @@ static void cpu_write(struct clv_device *device, void *target, const void *host,
     memcpy(target, host, size_bytes);
 }
 
+static void cpu_write_parts(struct clv_device *device, void *target, const void *const *parts,
+                            int count, size_t part_bytes)
+{
+    (void)device;
+    for (int i = 0; i < count; i++)
+        memcpy((unsigned char *)target + (size_t)i * part_bytes, parts[i], part_bytes);
+}
+
 static void cpu_read(struct clv_device *device, void *host, const void *source, size_t size_bytes)
 {
     (void)device;
@@ -231,6 +239,7 @@ const struct clv_ops clv_ops_cpu = {
     .allocate = clv_cpu_allocate,
     .release = clv_cpu_release,
     .write = cpu_write,
+    .write_parts = cpu_write_parts,
     .read = cpu_read,
     .wait = cpu_wait,
     .borrow = cpu_borrow,
@@ -240,6 +249,7 @@ const struct clv_ops clv_ops_cpu = {
     .linear = cpu_linear,
     .layer_norm = cpu_layer_norm,
     .patches = cpu_patches,
+    .square_patches = clv_cpu_square_patches,
     .frame_embed = cpu_frame_embed,
     .window_embed = cpu_window_embed,
     .token_embed = cpu_token_embed,
@@ -261,6 +271,7 @@ const struct clv_ops clv_ops_cpu = {
     .soft_cross_entropy = clv_cpu_soft_cross_entropy,
     .fill = clv_cpu_fill,
     .scale_rows = clv_cpu_scale_rows,
+    .mix_clips = clv_cpu_mix_clips,
     .sum_squares = clv_cpu_sum_squares,
     .dot_add = clv_cpu_dot_add,
     .adamw = clv_cpu_adamw,

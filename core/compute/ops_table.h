@@ -21,6 +21,8 @@ struct clv_ops {
     void *(*allocate)(struct clv_device *device, void **base_out, size_t size_bytes);
     void (*release)(struct clv_device *device, void *base);
     void (*write)(struct clv_device *device, void *target, const void *host, size_t size_bytes);
+    void (*write_parts)(struct clv_device *device, void *target, const void *const *parts,
+                        int count, size_t part_bytes);
     void (*read)(struct clv_device *device, void *host, const void *source, size_t size_bytes);
     void (*wait)(struct clv_device *device);
     const void *(*borrow)(struct clv_device *device, const void *host);
@@ -37,6 +39,8 @@ struct clv_ops {
                        const float *weight, const float *bias);
     void (*patches)(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
                     int side, int patch);
+    void (*square_patches)(struct clv_device *device, struct clv_tensor out, const uint8_t *squares,
+                           const float *values, int side, int patch);
     void (*frame_embed)(struct clv_device *device, struct clv_tensor out, struct clv_tensor patches,
                         const float *class_embedding, struct clv_tensor position);
     void (*window_embed)(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
@@ -93,6 +97,8 @@ struct clv_ops {
     /* All of scale, add_scaled (one factor) and the forms with a factor per sequence. */
     void (*scale_rows)(struct clv_device *device, struct clv_tensor out, bool add,
                        struct clv_tensor x, const float *factors, const int32_t *starts, int count);
+    void (*mix_clips)(struct clv_device *device, struct clv_tensor x, struct clv_tensor other,
+                      int frame_count, int side, const struct clv_mix *mix);
     void (*sum_squares)(struct clv_device *device, double *out, struct clv_tensor x);
     void (*dot_add)(struct clv_device *device, float *out, struct clv_tensor a,
                     struct clv_tensor b);

@@ -5,6 +5,7 @@
 #include "core/model/encoder_over.h"
 #include "core/model/network.h"
 #include "core/model/passes.h"
+#include "core/model/pixels.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #define FRAME_BATCH_DEFAULT 8
 #define TEXT_BATCH_CONTEXTS 8
+#define VALUE_COUNT (3 * 256)
 
 /* Parts of the one activation buffer. */
 enum part {
@@ -19,7 +21,8 @@ enum part {
     PART_NORMED,
     PART_MIXED,
     PART_WIDE,
-    PART_PIXELS,
+    PART_PIXELS, /* of a batch, as floats or bytes */
+    PART_VALUES, /* what a byte is worth: [3, 256] */
     PART_FEATURES,
     PART_VECTORS,
     PART_SLOTS,
@@ -81,6 +84,7 @@ static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
         counts[PART_STREAM] = rows * width;
         counts[PART_WIDE] = larger(rows * wide, frames * (tokens - 1) * patch);
         counts[PART_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
+        counts[PART_VALUES] = VALUE_COUNT;
         counts[PART_FEATURES] = windows * embed;
         counts[PART_VECTORS] = (size_t)options->window_batch_max * embed;
         counts[PART_SLOTS] =
@@ -131,17 +135,23 @@ static int create_memory(struct clv_encoder *encoder)
 
 /* ---- the passes ------------------------------------------------------------------------------ */
 
-static struct clv_tensor pixel_rows(const struct clv_encoder *encoder, int count)
+/* The tokens of frames whose patches these are. */
+static struct clv_tensor run_frames(struct clv_encoder *encoder, struct clv_tensor patches)
 {
-    const int side = encoder->config.image_side;
-    return clv_tensor(encoder->part[PART_PIXELS], count, 3 * side * side);
+    return clv_pass_frames(&encoder->pass, NULL, patches, encoder->slot_token_count == 1);
 }
 
-/* The tokens of the first `count` frames of the pixels' part. */
-static struct clv_tensor run_frames(struct clv_encoder *encoder, int count)
+/* Where squares lie in the pixels' part. */
+static uint8_t *square_bytes(const struct clv_encoder *encoder)
 {
-    return clv_pass_frames(&encoder->pass, NULL, pixel_rows(encoder, count),
-                           encoder->slot_token_count == 1);
+    return (uint8_t *)encoder->part[PART_PIXELS];
+}
+
+/* The patches of the first `count` squares there. */
+static struct clv_tensor square_patches(const struct clv_encoder *encoder, int count)
+{
+    return clv_pass_square_patches(&encoder->pass, square_bytes(encoder),
+                                   encoder->part[PART_VALUES], count);
 }
 
 /* Class tokens, or with `all_rows` all tokens, of windows. */
@@ -169,6 +179,13 @@ static struct clv_tensor run_texts(struct clv_encoder *encoder, const struct clv
 }
 
 /* ---- creation -------------------------------------------------------------------------------- */
+
+static void write_values(struct clv_encoder *encoder)
+{
+    float values[VALUE_COUNT];
+    clv_pixels_values(values, &encoder->config);
+    clv_device_write(encoder->device, encoder->part[PART_VALUES], values, sizeof values);
+}
 
 static int check_option(const char *what, int value, int least)
 {
@@ -228,7 +245,7 @@ static int rehearse(struct clv_encoder *encoder)
         starts[texts] = rows;
     for (int i = 0; i < 2 && zero && starts; i++) {
         if (windows > 0) {
-            (void)run_frames(encoder, options->frame_batch_max);
+            (void)run_frames(encoder, square_patches(encoder, options->frame_batch_max));
             (void)run_windows(encoder, zero, windows, false);
         }
         if (rows > 0)
@@ -257,6 +274,8 @@ static int finish(struct clv_encoder **out, struct clv_encoder *encoder, int sta
 {
     if (status == CLV_OK)
         status = create_memory(encoder);
+    if (status == CLV_OK && !encoder->options.no_vision)
+        write_values(encoder);
     if (status == CLV_OK && clv_device_rehearses(encoder->device))
         status = rehearse(encoder);
     if (status == CLV_OK)
@@ -332,15 +351,17 @@ static struct clv_tensor slot_tokens(const struct clv_encoder *encoder, int32_t 
     return clv_tensor(data, count * rows, width);
 }
 
-/* One batch of frames, at most frame_batch_max. Slots in a row take one copy. */
-static void encode_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
-                          int count)
+static int next_batch(const struct clv_encoder *encoder, int left)
+{
+    return left < encoder->options.frame_batch_max ? left : encoder->options.frame_batch_max;
+}
+
+/* One batch of frames, whose patches are in the scratch. Slots in a row take one copy. */
+static void encode_frames(struct clv_encoder *encoder, const int32_t *slots,
+                          struct clv_tensor patches, int count)
 {
     const int tokens = encoder->slot_token_count;
-    const struct clv_tensor frames = pixel_rows(encoder, count);
-    clv_device_write(encoder->device, frames.data, pixels,
-                     (size_t)count * (size_t)frames.cols * sizeof *pixels);
-    const struct clv_tensor y = run_frames(encoder, count);
+    const struct clv_tensor y = run_frames(encoder, patches);
     for (int first = 0, end; first < count; first = end) {
         for (end = first + 1; end < count && slots[end] == slots[end - 1] + 1;)
             end++;
@@ -352,16 +373,35 @@ static void encode_frames(struct clv_encoder *encoder, const int32_t *slots, con
 int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
                        int count)
 {
+    const int side = encoder->config.image_side;
+    assert(!encoder->options.no_vision);
+    int status = check_slots(encoder, slots, (size_t)count);
+    if (status != CLV_OK)
+        return status;
+    for (int at = 0, batch; at < count; at += batch) {
+        batch = next_batch(encoder, count - at);
+        const struct clv_tensor frames =
+            clv_tensor(encoder->part[PART_PIXELS], batch, 3 * side * side);
+        clv_device_write(encoder->device, frames.data, pixels + (size_t)at * (size_t)frames.cols,
+                         (size_t)batch * (size_t)frames.cols * sizeof *pixels);
+        encode_frames(encoder, slots + at, clv_pass_patches(&encoder->pass, frames), batch);
+    }
+    return clv_device_check(encoder->device);
+}
+
+int clv_encoder_squares(struct clv_encoder *encoder, const int32_t *slots,
+                        const uint8_t *const *squares, int count)
+{
     const size_t side = (size_t)encoder->config.image_side;
     assert(!encoder->options.no_vision);
     int status = check_slots(encoder, slots, (size_t)count);
     if (status != CLV_OK)
         return status;
-    for (int at = 0; at < count; at += encoder->options.frame_batch_max) {
-        int batch = count - at < encoder->options.frame_batch_max
-                        ? count - at
-                        : encoder->options.frame_batch_max;
-        encode_frames(encoder, slots + at, pixels + (size_t)at * 3 * side * side, batch);
+    for (int at = 0, batch; at < count; at += batch) {
+        batch = next_batch(encoder, count - at);
+        clv_device_write_parts(encoder->device, square_bytes(encoder),
+                               (const void *const *)(squares + at), batch, 3 * side * side);
+        encode_frames(encoder, slots + at, square_patches(encoder, batch), batch);
     }
     return clv_device_check(encoder->device);
 }

@@ -44,6 +44,11 @@ int clv_encoder_slot_count(const struct clv_encoder *encoder);
 int clv_encoder_frames(struct clv_encoder *encoder, const int32_t *slots, const float *pixels,
                        int count);
 
+/* The same from `count` squares [R*R*3] of bytes as clv_pixels_crop() leaves them, each anywhere on
+ * the host; normalised on the device. */
+int clv_encoder_squares(struct clv_encoder *encoder, const int32_t *slots,
+                        const uint8_t *const *squares, int count);
+
 /* Where the results of clv_encoder_windows() go (host); NULL: not wanted. */
 struct clv_window_outputs {
     float *vectors;        /* [count, E] mean of unit frame features, not re-normalised */

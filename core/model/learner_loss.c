@@ -213,7 +213,7 @@ static void forward_clips(const struct clv_learner_work *work, int first, int co
                      (size_t)pixels.rows * frame_size * sizeof(float));
     const struct clv_tensor frames =
         clv_pass_frames(&learner->pass, learner->trains_vision ? &learner->vision_tape : NULL,
-                        pixels, learner->slot_token_count == 1);
+                        clv_pass_patches(&learner->pass, pixels), learner->slot_token_count == 1);
     if (!learner->trains_vision)
         clv_copy(device, windows.frames, frames);
     const struct clv_tensor classes = clv_pass_windows(&learner->pass, tape, &windows);

@@ -107,26 +107,40 @@ static struct clv_block_run frames_run(const struct clv_pass *pass,
     return run;
 }
 
-/* The patches of the frames as rows, in scratch.wide. */
-static struct clv_tensor gather_patches(const struct clv_pass *pass, struct clv_tensor pixels)
+static struct clv_tensor patch_rows(const struct clv_pass *pass, int frame_count)
 {
     const struct clv_model_config *config = &pass->network->config;
-    const struct clv_tensor patches = clv_tensor_of(pass->scratch.type, pass->scratch.wide,
-                                                    pixels.rows * (config->token_count - 1),
-                                                    3 * config->patch_side * config->patch_side);
+    return clv_tensor_of(pass->scratch.type, pass->scratch.wide,
+                         frame_count * (config->token_count - 1),
+                         3 * config->patch_side * config->patch_side);
+}
+
+struct clv_tensor clv_pass_patches(const struct clv_pass *pass, struct clv_tensor pixels)
+{
+    const struct clv_model_config *config = &pass->network->config;
+    const struct clv_tensor patches = patch_rows(pass, pixels.rows);
     clv_patches(pass->network->device, patches, pixels, config->image_side, config->patch_side);
     return patches;
 }
 
-/* The tower over pixels, its stream being x. */
+struct clv_tensor clv_pass_square_patches(const struct clv_pass *pass, const uint8_t *squares,
+                                          const float *values, int frame_count)
+{
+    const struct clv_model_config *config = &pass->network->config;
+    const struct clv_tensor patches = patch_rows(pass, frame_count);
+    clv_square_patches(pass->network->device, patches, squares, values, config->image_side,
+                       config->patch_side);
+    return patches;
+}
+
+/* The tower over patches, its stream being x. */
 static void run_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
-                       const struct clv_block_run *run, struct clv_tensor pixels,
+                       const struct clv_block_run *run, struct clv_tensor patches,
                        struct clv_tensor x)
 {
     const struct clv_network *network = pass->network;
     const int width = x.cols, tokens = network->config.token_count;
     const struct clv_tensor before = tape ? clv_tensor(tape->embedded, x.rows, width) : x;
-    const struct clv_tensor patches = gather_patches(pass, pixels);
     const struct clv_tensor embedded = clv_tensor(pass->scratch.mixed, patches.rows, width);
 
     clv_linear(network->device, embedded, patches, &network->conv1, NULL, CLV_ACTIVATION_NONE,
@@ -139,22 +153,23 @@ static void run_frames(const struct clv_pass *pass, const struct clv_tower_tape 
 }
 
 struct clv_tensor clv_pass_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
-                                  struct clv_tensor pixels, bool class_only)
+                                  struct clv_tensor patches, bool class_only)
 {
     struct clv_device *device = pass->network->device;
     const struct clv_model_config *config = &pass->network->config;
-    const struct clv_block_run run = frames_run(pass, tape, pixels.rows, class_only);
+    const int count = patches.rows / (config->token_count - 1);
+    const struct clv_block_run run = frames_run(pass, tape, count, class_only);
     const struct clv_tensor x =
-        clv_tensor(clv_blocks_input(&run), pixels.rows * config->token_count, config->vision.width);
+        clv_tensor(clv_blocks_input(&run), count * config->token_count, config->vision.width);
     if (tape) {
-        run_frames(pass, tape, &run, pixels, x);
+        run_frames(pass, tape, &run, patches, x);
         return clv_blocks_result(&run, x);
     }
     const struct clv_replay_key key =
-        replay_key(pass, pixels, class_only ? REPLAY_FRAME_CLASSES : REPLAY_FRAMES, pixels.rows);
+        replay_key(pass, patches, class_only ? REPLAY_FRAME_CLASSES : REPLAY_FRAMES, count);
     for (bool calls = clv_device_replay_begin(device, &key); calls;
          calls = clv_device_replay_end(device))
-        run_frames(pass, NULL, &run, pixels, x);
+        run_frames(pass, NULL, &run, patches, x);
     return clv_blocks_result(&run, x);
 }
 
@@ -169,7 +184,7 @@ void clv_pass_frames_backward(const struct clv_pass *pass, const struct clv_towe
     norm_backward(pass, dx, dx, clv_tensor(tape->embedded, rows, width), CLV_PARAM_LN_PRE_WEIGHT,
                   CLV_PARAM_LN_PRE_BIAS);
 
-    const struct clv_tensor patches = gather_patches(pass, pixels);
+    const struct clv_tensor patches = clv_pass_patches(pass, pixels);
     const struct clv_tensor dembedded = clv_tensor(pass->scratch.mixed, patches.rows, width);
     clv_frame_embed_backward(
         network->device, dembedded, clv_network_single_gradient(network, CLV_PARAM_CLASS_EMBEDDING),

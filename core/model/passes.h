@@ -26,10 +26,16 @@ struct clv_tower_tape {
     int drop_count;
 };
 
-/* Spatial branch over pixels [F, 3*R*R] (device): the tokens [F*L, W], or with `class_only` the
- * class tokens [F, W]. `tape` is NULL where serving, here and below. */
+/* The patches of frames on the device as rows, in the scratch: of pixels [F, 3*R*R], or of squares
+ * and values as clv_square_patches() takes them. */
+struct clv_tensor clv_pass_patches(const struct clv_pass *pass, struct clv_tensor pixels);
+struct clv_tensor clv_pass_square_patches(const struct clv_pass *pass, const uint8_t *squares,
+                                          const float *values, int frame_count);
+
+/* Spatial branch over such patches: the tokens [F*L, W], or with `class_only` the class tokens [F,
+ * W]. `tape` is NULL where serving, here and below. */
 struct clv_tensor clv_pass_frames(const struct clv_pass *pass, const struct clv_tower_tape *tape,
-                                  struct clv_tensor pixels, bool class_only);
+                                  struct clv_tensor patches, bool class_only);
 /* d is the gradient of the result; the gradient of pixels is not computed. */
 void clv_pass_frames_backward(const struct clv_pass *pass, const struct clv_tower_tape *tape,
                               struct clv_tensor pixels, bool class_only, struct clv_tensor d);

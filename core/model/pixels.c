@@ -114,17 +114,36 @@ int clv_pixels_square(uint8_t *square_out, const struct clv_image *image,
     return status;
 }
 
+/* A byte of a plane becomes byte * scale - offset. */
+struct plane_rule {
+    float scale, offset;
+};
+
+static struct plane_rule rule_of(const struct clv_model_config *config, int plane)
+{
+    const double mean = (double)config->pixel_mean[plane], std = (double)config->pixel_std[plane];
+    return (struct plane_rule){(float)(1.0 / (255.0 * std)), (float)(mean / std)};
+}
+
 void clv_pixels_normalize(float *out, const uint8_t *const *squares, int count,
                           const struct clv_model_config *config)
 {
     size_t area = (size_t)config->image_side * (size_t)config->image_side;
     for (int n = 0; n < count; n++)
         for (int c = 0; c < 3; c++) {
-            float scale = (float)(1.0 / (255.0 * (double)config->pixel_std[c]));
-            float offset = (float)((double)config->pixel_mean[c] / (double)config->pixel_std[c]);
+            const struct plane_rule rule = rule_of(config, c);
             float *restrict to = out + ((size_t)n * 3 + (size_t)c) * area;
             const uint8_t *restrict from = squares[n] + c;
             for (size_t i = 0; i < area; i++)
-                to[i] = (float)from[3 * i] * scale - offset;
+                to[i] = (float)from[3 * i] * rule.scale - rule.offset;
         }
+}
+
+void clv_pixels_values(float *out, const struct clv_model_config *config)
+{
+    for (int c = 0; c < 3; c++) {
+        const struct plane_rule rule = rule_of(config, c);
+        for (int byte = 0; byte < 256; byte++)
+            out[c * 256 + byte] = (float)byte * rule.scale - rule.offset;
+    }
 }

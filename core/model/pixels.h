@@ -26,4 +26,7 @@ int clv_pixels_square(uint8_t *square_out, const struct clv_image *image,
 void clv_pixels_normalize(float *out, const uint8_t *const *squares, int count,
                           const struct clv_model_config *config);
 
+/* What the call above makes of each byte: out [3, 256]. */
+void clv_pixels_values(float *out, const struct clv_model_config *config);
+
 #endif

@@ -2,6 +2,7 @@
 #include "core/model/encoder.h"
 
 #include "core/error.h"
+#include "core/model/pixels.h"
 #include "tests/devices.h"
 #include "tests/model/random_model.h"
 #include "tests/model/reference.h"
@@ -242,6 +243,52 @@ static void check_vision(const struct shape *shape, const struct fixture *fixtur
     free(by_slot);
 }
 
+/* Bytes give the bits of the same normalised on the host, wherever each square lies, and more of
+ * them than a batch takes. */
+static void check_squares(const struct shape *shape, const struct fixture *fixture,
+                          const struct clv_encoder_options *options)
+{
+    const struct clv_model_config *config = &fixture->config;
+    enum { COUNT = 5 };
+    static const int32_t slots[COUNT] = {4, 2, 0, 1, 3};
+    static const int places[COUNT] = {3, 0, 4, 1, 2};
+    const size_t size = 3 * (size_t)config->image_side * (size_t)config->image_side;
+    const uint8_t *squares[COUNT];
+    uint8_t *bytes = need(COUNT * size);
+    float *pixels = need(COUNT * size * sizeof *pixels);
+    uint64_t seed = 17;
+    struct clv_encoder *encoder = NULL;
+    for (size_t i = 0; i < COUNT * size; i++)
+        bytes[i] = (uint8_t)t_random(&seed);
+    for (int i = 0; i < COUNT; i++)
+        squares[i] = bytes + (size_t)places[i] * size;
+    clv_pixels_normalize(pixels, squares, COUNT, config);
+    CHECK_OK(clv_encoder_create(&encoder, device, fixture->weights, config, options));
+    if (encoder) {
+        const size_t kept =
+            (size_t)clv_encoder_slot_token_count(encoder) * (size_t)config->vision.width;
+        float *want = need(COUNT * kept * sizeof *want), *got = need(kept * sizeof *got);
+        CHECK_OK(clv_encoder_frames(encoder, slots, pixels, COUNT));
+        for (int i = 0; i < COUNT; i++)
+            CHECK_OK(clv_encoder_frame_tokens(encoder, want + (size_t)i * kept, slots[i]));
+        memset(pixels, 0, COUNT * size * sizeof *pixels);
+        CHECK_OK(clv_encoder_frames(encoder, slots, pixels, COUNT));
+        CHECK_OK(clv_encoder_squares(encoder, slots, squares, COUNT));
+        memset(bytes, 0, COUNT * size); /* they were taken */
+        for (int i = 0; i < COUNT; i++) {
+            CHECK_OK(clv_encoder_frame_tokens(encoder, got, slots[i]));
+            if (memcmp(got, want + (size_t)i * kept, kept * sizeof *got) != 0)
+                t_fail(__FILE__, __LINE__, "%s: square %d has other tokens as bytes", shape->name,
+                       i);
+        }
+        free(want);
+        free(got);
+    }
+    clv_encoder_free(encoder);
+    free(bytes);
+    free(pixels);
+}
+
 static void check_text(const struct shape *shape, const struct fixture *fixture,
                        const struct clv_encoder_options *options)
 {
@@ -292,6 +339,20 @@ static void vision_equals_reference_in_batches(void)
         struct fixture fixture;
         if (setup(&fixture, &shapes[i]))
             check_vision(&shapes[i], &fixture, &options);
+        clv_weights_close(fixture.weights);
+    }
+}
+
+static void squares_equal_pixels(void)
+{
+    for (size_t i = 0; i < SHAPE_COUNT; i++) {
+        struct fixture fixture;
+        struct clv_encoder_options options = {.no_text = true, .slot_count = 5};
+        if (setup(&fixture, &shapes[i])) {
+            check_squares(&shapes[i], &fixture, &options);
+            options.frame_batch_max = 2;
+            check_squares(&shapes[i], &fixture, &options);
+        }
         clv_weights_close(fixture.weights);
     }
 }
@@ -453,6 +514,7 @@ static void run_all(void)
 {
     T_RUN(vision_equals_reference);
     T_RUN(vision_equals_reference_in_batches);
+    T_RUN(squares_equal_pixels);
     T_RUN(text_equals_reference);
     T_RUN(kmt_ignores_the_order_of_frames);
     T_RUN(kmct_is_causal);

@@ -9,6 +9,7 @@
 #include "tests/t.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct clv_device_options cpu = {.kind = CLV_DEVICE_CPU};
@@ -170,6 +171,51 @@ static void copies_go_and_come(void)
     clv_device_close(device);
 }
 
+/* Parts from anywhere arrive one after another, and may change at once; also more of them than
+ * staging memory holds, and parts larger than it. */
+static void check_parts(enum clv_device_kind kind, int count, size_t part_bytes)
+{
+    struct clv_device *device = NULL;
+    struct clv_buffer *buffer = NULL;
+    const size_t size = (size_t)count * part_bytes;
+    unsigned char *from = malloc(size), *back = malloc(size + 2);
+    const void **parts = calloc((size_t)count, sizeof *parts);
+    REQUIRE(from && back && parts);
+    REQUIRE_OK(clv_device_open(&device, &(struct clv_device_options){.kind = kind}));
+    REQUIRE_OK(clv_buffer_create(&buffer, device, size + 2));
+    unsigned char *at = clv_buffer_data(buffer);
+    uint64_t seed = 5;
+    for (size_t i = 0; i < size; i++)
+        from[i] = (unsigned char)(i % 251 ^ t_random(&seed) % 256);
+    for (int i = 0; i < count; i++)
+        parts[i] = from + (size_t)(count - 1 - i) * part_bytes;
+    clv_device_write_parts(device, at + 1, parts, count, part_bytes);
+    unsigned char *want = malloc(size);
+    REQUIRE(want != NULL);
+    for (int i = 0; i < count; i++)
+        memcpy(want + (size_t)i * part_bytes, parts[i], part_bytes);
+    memset(from, 0, size);
+    clv_device_read(device, back, at, size + 2);
+    CHECK_OK(clv_device_sync(device));
+    CHECK(back[0] == 0 && memcmp(back + 1, want, size) == 0 && back[size + 1] == 0);
+    free(want);
+    free(from);
+    free(back);
+    free(parts);
+    clv_buffer_free(buffer);
+    clv_device_close(device);
+}
+
+static void parts_arrive_in_order(void)
+{
+    check_parts(CLV_DEVICE_CPU, 3, 5);
+    if (!t_cuda())
+        return;
+    check_parts(CLV_DEVICE_CUDA, 3, 5);
+    check_parts(CLV_DEVICE_CUDA, 70, 1 << 20);
+    check_parts(CLV_DEVICE_CUDA, 2, 9 << 20);
+}
+
 static void first_failure_sticks_until_sync(void)
 {
     struct clv_device *device = NULL;
@@ -181,6 +227,10 @@ static void first_failure_sticks_until_sync(void)
     CHECK_OK(clv_device_sync(device));
     clv_device_fail(device, clv_fail(CLV_EDEVICE, "the third"));
     CHECK_ERROR(clv_device_sync(device), CLV_EDEVICE, "the third");
+    CHECK_OK(clv_device_check(device));
+    clv_device_fail(device, clv_fail(CLV_ENOMEM, "the fourth"));
+    CHECK_ERROR(clv_device_check(device), CLV_ENOMEM, "the fourth");
+    CHECK_OK(clv_device_sync(device));
     clv_device_close(device);
 }
 
@@ -229,6 +279,7 @@ int main(void)
     T_RUN(buffers_are_zero_and_aligned);
     T_RUN(memory_has_a_high_water_mark);
     T_RUN(copies_go_and_come);
+    T_RUN(parts_arrive_in_order);
     T_RUN(first_failure_sticks_until_sync);
     T_RUN(devices_live_side_by_side);
     return t_end();
