@@ -8,6 +8,7 @@
 #include "core/model/pixels.h"
 #include "core/model/resample.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,8 +157,8 @@ static void place_crop(struct clv_axis *x, struct clv_axis *y, int position)
     y->first = (y->out - y->side) / 4 * quarters[position][1];
 }
 
-static void cut_crop(const struct clv_augment *augment, const struct clv_image *image,
-                     const struct draw *draw)
+static void cut_crop(const struct clv_augment *augment, uint8_t *square,
+                     const struct clv_image *image, const struct draw *draw)
 {
     const int side = augment->config.image_side;
     const int short_size = image->width < image->height ? image->width : image->height;
@@ -170,32 +171,65 @@ static void cut_crop(const struct clv_augment *augment, const struct clv_image *
     const struct clv_image region = {augment->region, x.side, y.side, (size_t)x.side * 3};
     x = square_axis(region.width, side);
     y = square_axis(region.height, side);
-    resize(augment, augment->square, &region, &x, &y);
+    resize(augment, square, &region, &x, &y);
 }
 
 /* ---- from bytes to what the encoder takes ---------------------------------------------------- */
 
+static float share_of(uint8_t byte)
+{
+    return (float)byte / 255.0f;
+}
+
 /* out [3, R, R] = pixels in 0..1. */
-static void spread(float *out, const uint8_t *square, int side, bool is_flipped)
+static void spread(float *out, const uint8_t *square, int side)
 {
     const size_t area = (size_t)side * (size_t)side;
-    for (int y = 0; y < side; y++)
-        for (int x = 0; x < side; x++) {
-            const uint8_t *from = square + ((size_t)y * (size_t)side + (size_t)x) * 3;
-            float *to = out + (size_t)y * (size_t)side + (size_t)(is_flipped ? side - 1 - x : x);
-            for (size_t c = 0; c < 3; c++)
-                to[c * area] = (float)from[c] / 255.0f;
-        }
+    for (size_t i = 0; i < area; i++)
+        for (size_t c = 0; c < 3; c++)
+            out[c * area + i] = share_of(square[3 * i + c]);
+}
+
+static void mirror(uint8_t *square, int side)
+{
+    for (int y = 0; y < side; y++) {
+        uint8_t *left = square + (size_t)y * (size_t)side * 3;
+        for (uint8_t *right = left + (side - 1) * 3; left < right; left += 3, right -= 3)
+            for (int c = 0; c < 3; c++) {
+                const uint8_t held = left[c];
+                left[c] = right[c];
+                right[c] = held;
+            }
+    }
+}
+
+/* What makes a share of plane `c` one of unit deviation. */
+struct plane_rule {
+    float scale, offset;
+};
+
+static struct plane_rule rule_of(const struct clv_model_config *config, size_t c)
+{
+    return (struct plane_rule){1 / config->pixel_std[c],
+                               config->pixel_mean[c] / config->pixel_std[c]};
 }
 
 static void normalize(float *planes, const struct clv_model_config *config)
 {
     const size_t area = (size_t)config->image_side * (size_t)config->image_side;
     for (size_t c = 0; c < 3; c++) {
-        const float scale = 1 / config->pixel_std[c];
-        const float offset = config->pixel_mean[c] / config->pixel_std[c];
+        const struct plane_rule rule = rule_of(config, c);
         for (size_t i = c * area; i < (c + 1) * area; i++)
-            planes[i] = planes[i] * scale - offset;
+            planes[i] = planes[i] * rule.scale - rule.offset;
+    }
+}
+
+void clv_augment_values(float *values_out, const struct clv_model_config *config)
+{
+    for (size_t c = 0; c < 3; c++) {
+        const struct plane_rule rule = rule_of(config, c);
+        for (size_t byte = 0; byte < 256; byte++)
+            values_out[c * 256 + byte] = share_of((uint8_t)byte) * rule.scale - rule.offset;
     }
 }
 
@@ -218,6 +252,28 @@ static void draw_clip(struct draw *out, const struct clv_augment_options *option
     out->is_gray = clv_random_uniform(random) < (double)options->grayscale;
 }
 
+bool clv_augment_has_colour(const struct clv_augment_options *options)
+{
+    const bool is_strong = options->brightness > 0 || options->contrast > 0 ||
+                           options->saturation > 0 || options->hue > 0;
+    return options->grayscale > 0 || (options->jitter > 0 && is_strong);
+}
+
+/* One frame's part of a clip, its colours as they are. */
+static int cut_frame(const struct clv_augment *augment, uint8_t *square,
+                     const struct clv_image *frame, const struct draw *draw)
+{
+    const size_t side = (size_t)augment->config.image_side;
+    int status = check_image(frame);
+    if (status == CLV_OK && augment->options.crops)
+        cut_crop(augment, square, frame, draw);
+    else if (status == CLV_OK)
+        status = clv_pixels_crop(augment->pixels, square, frame);
+    if (status == CLV_OK && draw->is_flipped)
+        mirror(square, (int)side);
+    return status;
+}
+
 int clv_augment_clip(struct clv_augment *augment, float *out, const struct clv_image *frames,
                      int frame_count, bool may_flip, struct clv_random *random)
 {
@@ -231,14 +287,10 @@ int clv_augment_clip(struct clv_augment *augment, float *out, const struct clv_i
     draw_clip(&draw, options, may_flip, random);
     for (int i = 0; i < frame_count; i++) {
         float *planes = out + (size_t)i * 3 * area;
-        int status = check_image(&frames[i]);
-        if (status == CLV_OK && options->crops)
-            cut_crop(augment, &frames[i], &draw);
-        else if (status == CLV_OK)
-            status = clv_pixels_crop(augment->pixels, augment->square, &frames[i]);
+        int status = cut_frame(augment, augment->square, &frames[i], &draw);
         if (status != CLV_OK)
             return status;
-        spread(planes, augment->square, side, draw.is_flipped);
+        spread(planes, augment->square, side);
         if (i == 0 || !options->is_jitter_per_clip)
             clv_jitter_draw(&jitter, strength, random);
         if (draw.is_jittered)
@@ -250,8 +302,23 @@ int clv_augment_clip(struct clv_augment *augment, float *out, const struct clv_i
     return CLV_OK;
 }
 
+int clv_augment_squares(struct clv_augment *augment, uint8_t *squares_out,
+                        const struct clv_image *frames, int frame_count, bool may_flip,
+                        struct clv_random *random)
+{
+    const size_t side = (size_t)augment->config.image_side;
+    struct draw draw;
+    int status = CLV_OK;
+    assert(!clv_augment_has_colour(&augment->options));
+    draw_clip(&draw, &augment->options, may_flip, random);
+    for (int i = 0; i < frame_count && status == CLV_OK; i++)
+        status = cut_frame(augment, squares_out + (size_t)i * 3 * side * side, &frames[i], &draw);
+    return status;
+}
+
 /* One of three squares along the long side of a picture whose short side is R. */
-static int cut_third(const struct clv_augment *augment, const struct clv_image *image, int crop)
+static int cut_third(const struct clv_augment *augment, uint8_t *square,
+                     const struct clv_image *image, int crop)
 {
     static const int steps[3] = {0, 2, 1};
     const int side = augment->config.image_side;
@@ -264,22 +331,19 @@ static int cut_third(const struct clv_augment *augment, const struct clv_image *
     x.side = y.side = side;
     x.first = (x.out - side) / 2 * steps[crop];
     y.first = (y.out - side) / 2 * steps[crop];
-    resize(augment, augment->square, image, &x, &y);
+    resize(augment, square, image, &x, &y);
     return CLV_OK;
 }
 
-int clv_augment_view(struct clv_augment *augment, float *out, const struct clv_image *frames,
-                     int frame_count, int crop, int crop_count)
+int clv_augment_view(struct clv_augment *augment, uint8_t *squares_out,
+                     const struct clv_image *frames, int frame_count, int crop, int crop_count)
 {
-    const size_t area = (size_t)augment->config.image_side * (size_t)augment->config.image_side;
-    for (int i = 0; i < frame_count; i++) {
-        const uint8_t *square = augment->square;
-        int status = crop_count == 3
-                         ? cut_third(augment, &frames[i], crop)
-                         : clv_pixels_crop(augment->pixels, augment->square, &frames[i]);
-        if (status != CLV_OK)
-            return status;
-        clv_pixels_normalize(out + (size_t)i * 3 * area, &square, 1, &augment->config);
+    const size_t side = (size_t)augment->config.image_side;
+    int status = CLV_OK;
+    for (int i = 0; i < frame_count && status == CLV_OK; i++) {
+        uint8_t *square = squares_out + (size_t)i * 3 * side * side;
+        status = crop_count == 3 ? cut_third(augment, square, &frames[i], crop)
+                                 : clv_pixels_crop(augment->pixels, square, &frames[i]);
     }
-    return CLV_OK;
+    return status;
 }

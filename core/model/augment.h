@@ -8,6 +8,7 @@
 #include "core/model/random.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Probabilities and strengths; all zero: the centre of every frame, unchanged. */
 struct clv_augment_options {
@@ -50,9 +51,19 @@ void clv_augment_free(struct clv_augment *augment);
 int clv_augment_clip(struct clv_augment *augment, float *out, const struct clv_image *frames,
                      int frame_count, bool may_flip, struct clv_random *random);
 
-/* Test pixels of a clip, deterministic: the model's own rule (crop 0 of 1), or with `crop_count` 3
- * the left, right and middle square of frames whose short side is R (claver.md 2.2). */
-int clv_augment_view(struct clv_augment *augment, float *out, const struct clv_image *frames,
-                     int frame_count, int crop, int crop_count);
+/* Whether colours may be changed, so that a clip's pixels need not be bytes any more. */
+bool clv_augment_has_colour(const struct clv_augment_options *options);
+/* The same clip as bytes where they are not: squares_out [T, R*R*3]. With what each byte is worth
+ * to clv_augment_clip(), values_out [3, 256], they are the same pixels to the bit. */
+int clv_augment_squares(struct clv_augment *augment, uint8_t *squares_out,
+                        const struct clv_image *frames, int frame_count, bool may_flip,
+                        struct clv_random *random);
+void clv_augment_values(float *values_out, const struct clv_model_config *config);
+
+/* Test pixels of a clip, deterministic, as bytes [T, R*R*3] for clv_encoder_squares(): the model's
+ * own rule (crop 0 of 1), or with `crop_count` 3 the left, right and middle square of frames whose
+ * short side is R (claver.md 2.2). */
+int clv_augment_view(struct clv_augment *augment, uint8_t *squares_out,
+                     const struct clv_image *frames, int frame_count, int crop, int crop_count);
 
 #endif

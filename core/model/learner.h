@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct clv_learner;
+struct clv_mix;
 struct clv_params;
 struct clv_weights;
 
@@ -69,6 +70,8 @@ struct clv_learner_batch {
     enum clv_learner_loss loss;
     int clip_count;             /* B */
     const float *pixels;        /* [B, T, 3, R, R], normalised */
+    const uint8_t *squares;     /* [B, T, R*R*3] in place of pixels, worth clv_augment_values() */
+    const struct clv_mix *mix;  /* how clip i is mixed with clip B-1-i first; NULL: not */
     int text_count;             /* A*C; B for captions */
     int prompt_count;           /* A, which divides text_count; 0 is 1 */
     const int32_t *ids;         /* tokens of all texts */

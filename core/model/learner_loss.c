@@ -169,13 +169,6 @@ static struct clv_tensor vector_rows(const struct clv_learner_work *work,
     return clv_tensor(work->learner->room[room] + (size_t)first * (size_t)embed, count, embed);
 }
 
-static struct clv_tensor pixel_rows(const struct clv_learner *learner, int clip_count)
-{
-    const int side = learner->config.image_side;
-    return clv_tensor(learner->room[CLV_ROOM_PIXELS], clip_count * learner->config.frame_count,
-                      3 * side * side);
-}
-
 /* The tokens of a pass's frames, as its windows take them. */
 static struct clv_pass_windows windows_of(const struct clv_learner *learner, int clip_count)
 {
@@ -202,15 +195,11 @@ static void forward_clips(const struct clv_learner_work *work, int first, int co
 {
     struct clv_learner *learner = work->learner;
     struct clv_device *device = learner->device;
-    const struct clv_tensor pixels = pixel_rows(learner, count);
     const struct clv_pass_windows windows = windows_of(learner, count);
     const struct clv_tensor features = feature_rows(learner, CLV_ROOM_FEATURES, count);
     const struct clv_tower_tape *tape = learner->trains_windows ? &learner->temporal_tape : NULL;
-    const size_t frame_size = (size_t)pixels.cols;
-    const size_t first_frame = (size_t)first * (size_t)learner->config.frame_count;
     draw_drops(work, first, count);
-    clv_device_write(device, pixels.data, work->batch->pixels + first_frame * frame_size,
-                     (size_t)pixels.rows * frame_size * sizeof(float));
+    const struct clv_tensor pixels = clv_learner_load_clips(work, first, count);
     const struct clv_tensor frames =
         clv_pass_frames(&learner->pass, learner->trains_vision ? &learner->vision_tape : NULL,
                         clv_pass_patches(&learner->pass, pixels), learner->slot_token_count == 1);
@@ -238,8 +227,9 @@ static void backward_clips(const struct clv_learner_work *work, int first, int c
     struct clv_tensor d = clv_pass_features_backward(&learner->pass, dfeatures, classes);
     d = clv_pass_windows_backward(&learner->pass, &learner->temporal_tape, &windows, d);
     if (learner->trains_vision)
-        clv_pass_frames_backward(&learner->pass, &learner->vision_tape, pixel_rows(learner, count),
-                                 learner->slot_token_count == 1, d);
+        clv_pass_frames_backward(&learner->pass, &learner->vision_tape,
+                                 clv_learner_clips(learner, count), learner->slot_token_count == 1,
+                                 d);
 }
 
 /* ---- losses ---------------------------------------------------------------------------------- */

@@ -92,6 +92,8 @@ static void measure(size_t counts[CLV_ROOM_COUNT], const struct clv_learner *lea
     memset(counts, 0, CLV_ROOM_COUNT * sizeof *counts);
     measure_scratch(counts, learner, shapes);
     counts[CLV_ROOM_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
+    counts[CLV_ROOM_SQUARES] = (counts[CLV_ROOM_PIXELS] + sizeof(float) - 1) / sizeof(float);
+    counts[CLV_ROOM_VALUES] = 3 * 256;
     counts[CLV_ROOM_FEATURES] = frames * embed;
     counts[CLV_ROOM_VECTORS] = clips * embed;
     counts[CLV_ROOM_TEXT_FEATURES] = counts[CLV_ROOM_TEXT_UNITS] = texts * embed;
@@ -178,6 +180,7 @@ int clv_learner_create_memory(struct clv_learner *learner)
                                    .wide = learner->room[CLV_ROOM_WIDE],
                                    .gradient = learner->room[CLV_ROOM_GRADIENT],
                                    .wide_gradient = learner->room[CLV_ROOM_WIDE_GRADIENT]};
+    clv_learner_write_values(learner);
     status = create_tapes(learner, &shapes);
     return status == CLV_OK ? create_host(learner, &shapes) : status;
 }

@@ -15,6 +15,8 @@ enum clv_learner_room {
     CLV_ROOM_GRADIENT,
     CLV_ROOM_WIDE_GRADIENT,
     CLV_ROOM_PIXELS,         /* of a pass */
+    CLV_ROOM_SQUARES,        /* the same as bytes, where they come as such */
+    CLV_ROOM_VALUES,         /* what a byte is worth: [3, 256] */
     CLV_ROOM_FRAMES,         /* the frames' tokens of a pass, where no tape holds them */
     CLV_ROOM_FEATURES,       /* [frames of a pass, E] */
     CLV_ROOM_DFEATURES,      /* their gradient */
@@ -92,6 +94,13 @@ int clv_learner_finish(struct clv_learner_work *work);
 /* Absent where there is nothing to sum. */
 struct clv_tensor clv_learner_shared_texts(const struct clv_learner_work *work);
 struct clv_tensor clv_learner_shared_clips(const struct clv_learner_work *work);
+
+/* learner_pixels.c */
+void clv_learner_write_values(const struct clv_learner *learner);
+/* The frames [count * T, 3*R*R] of a pass's clips where they lie. */
+struct clv_tensor clv_learner_clips(const struct clv_learner *learner, int clip_count);
+/* Brings clips first … first + count - 1 of the batch there, mixed as the batch says. */
+struct clv_tensor clv_learner_load_clips(const struct clv_learner_work *work, int first, int count);
 
 /* learner_memory.c: sizes the activations from one table and lays them out. */
 int clv_learner_create_memory(struct clv_learner *learner);

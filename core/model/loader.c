@@ -14,7 +14,8 @@ struct clv_loader {
     const struct clv_clips *clips;
     struct clv_loader_options options;
     int frame_count;
-    size_t clip_size; /* floats of a clip's pixels */
+    size_t clip_size; /* numbers of a clip's pixels */
+    bool has_colour;  /* so pixels are floats */
     struct clv_augment *augment;
     struct clv_image *images; /* [T] */
     bool *class_keeps_side;
@@ -59,18 +60,23 @@ static int find_sides(struct clv_loader *loader)
     return CLV_OK;
 }
 
-static int create_slot(struct clv_loaded *slot, size_t batch, size_t clip_size)
+static int create_slot(struct clv_loaded *slot, const struct clv_loader *loader)
 {
-    size_t bytes;
-    if (!clv_size_multiply(&bytes, batch, clip_size) ||
-        !clv_size_multiply(&bytes, bytes, sizeof(float)))
+    const size_t batch = (size_t)loader->options.batch_size;
+    size_t count, bytes;
+    if (!clv_size_multiply(&count, batch, loader->clip_size) ||
+        !clv_size_multiply(&bytes, count, sizeof *slot->pixels))
         return clv_fail_memory("clips");
     slot->clips = calloc(batch, sizeof *slot->clips);
     slot->sentences = calloc(batch, sizeof *slot->sentences);
     slot->broken = calloc(batch, sizeof *slot->broken);
     slot->reasons = calloc(batch, sizeof *slot->reasons);
-    slot->pixels = malloc(bytes);
-    if (!slot->clips || !slot->sentences || !slot->broken || !slot->reasons || !slot->pixels)
+    if (loader->has_colour)
+        slot->pixels = malloc(bytes);
+    else
+        slot->squares = malloc(count);
+    if (!slot->clips || !slot->sentences || !slot->broken || !slot->reasons ||
+        (!slot->pixels && !slot->squares))
         return clv_fail_memory("clips");
     return CLV_OK;
 }
@@ -84,8 +90,7 @@ static int create_memory(struct clv_loader *loader)
         return clv_fail_memory("a loader of clips");
     int status = find_sides(loader);
     for (int i = 0; i < loader->slot_count && status == CLV_OK; i++)
-        status =
-            create_slot(&loader->slots[i], (size_t)loader->options.batch_size, loader->clip_size);
+        status = create_slot(&loader->slots[i], loader);
     return status;
 }
 
@@ -102,6 +107,7 @@ int clv_loader_create(struct clv_loader **out, const struct clv_clips *clips,
     loader->frame_count = config->frame_count;
     loader->clip_size =
         (size_t)config->frame_count * 3 * (size_t)config->image_side * (size_t)config->image_side;
+    loader->has_colour = clv_augment_has_colour(options->augment);
     loader->order_epoch = -1;
     loader->slot_count = options->prefetch + 1;
     int status = clv_augment_create(&loader->augment, config, options->augment);
@@ -125,6 +131,7 @@ void clv_loader_free(struct clv_loader *loader)
         free(loader->slots[i].broken);
         free(loader->slots[i].reasons);
         free(loader->slots[i].pixels);
+        free(loader->slots[i].squares);
     }
     free(loader->slots);
     free(loader->images);
@@ -163,6 +170,18 @@ static int32_t choose_sentence(const struct clv_loader *loader, int64_t epoch, i
     return starts[clip] + clv_random_below(&random, starts[clip + 1] - starts[clip]);
 }
 
+/* The pixels of the frames read, as the next clip of the pass. */
+static int augment_clip(struct clv_loader *loader, struct clv_loaded *loaded, bool may_flip,
+                        struct clv_random *random)
+{
+    const size_t at = (size_t)loaded->clip_count * loader->clip_size;
+    if (loader->has_colour)
+        return clv_augment_clip(loader->augment, loaded->pixels + at, loader->images,
+                                loader->frame_count, may_flip, random);
+    return clv_augment_squares(loader->augment, loaded->squares + at, loader->images,
+                               loader->frame_count, may_flip, random);
+}
+
 static int read_clip(struct clv_loader *loader, struct clv_loaded *loaded, int64_t epoch,
                      int32_t clip)
 {
@@ -181,11 +200,7 @@ static int read_clip(struct clv_loader *loader, struct clv_loaded *loaded, int64
         may_flip = may_flip && !loader->sentence_keeps_side[sentence];
     }
     int status = clips->read(clips->payload, loader->images, &request);
-    if (status == CLV_OK)
-        status = clv_augment_clip(loader->augment,
-                                  loaded->pixels + (size_t)loaded->clip_count * loader->clip_size,
-                                  loader->images, loader->frame_count, may_flip, &augment);
-    return status;
+    return status == CLV_OK ? augment_clip(loader, loaded, may_flip, &augment) : status;
 }
 
 static void note_broken(const struct clv_loader *loader, struct clv_loaded *loaded, int32_t clip)

@@ -31,7 +31,8 @@ struct clv_loaded {
     int clip_count;     /* without the broken ones */
     int32_t *clips;     /* [clip_count] */
     int32_t *sentences; /* [clip_count], the one in use of each; only with is_captions */
-    float *pixels;      /* [clip_count, T, 3, R, R] */
+    float *pixels;      /* [clip_count, T, 3, R, R]; NULL where no colour is ever changed: */
+    uint8_t *squares;   /* [clip_count, T, R*R*3] is there instead */
     int broken_count;
     int32_t *broken;
     char (*reasons)[CLV_LOADER_MESSAGE_SIZE]; /* "NAME: what is wrong with it" */

@@ -1,7 +1,6 @@
 #include "core/model/mix.h"
 
 #include <math.h>
-#include <stddef.h>
 
 const struct clv_mix_options clv_mix_defaults = {
     .probability = 1,
@@ -42,45 +41,6 @@ void clv_mix_draw(struct clv_mix *out, const struct clv_mix_options *options, in
     out->lambda = clv_random_beta(random, alpha, alpha);
     if (out->is_cutmix)
         draw_box(out, side, random);
-}
-
-static void blend(float *restrict a, float *restrict b, size_t count, float lambda)
-{
-    for (size_t i = 0; i < count; i++) {
-        const float x = a[i], y = b[i];
-        a[i] = lambda * x + (1 - lambda) * y;
-        b[i] = lambda * y + (1 - lambda) * x;
-    }
-}
-
-static void swap_box(float *restrict a, float *restrict b, size_t plane_count, int side,
-                     const struct clv_mix *mix)
-{
-    for (size_t plane = 0; plane < plane_count; plane++)
-        for (int y = mix->top; y < mix->bottom; y++) {
-            const size_t row = (plane * (size_t)side + (size_t)y) * (size_t)side;
-            for (size_t i = row + (size_t)mix->left; i < row + (size_t)mix->right; i++) {
-                const float x = a[i];
-                a[i] = b[i];
-                b[i] = x;
-            }
-        }
-}
-
-void clv_mix_pixels(float *pixels, int clip_count, int frame_count, int side,
-                    const struct clv_mix *mix)
-{
-    const size_t planes = 3 * (size_t)frame_count;
-    const size_t size = planes * (size_t)side * (size_t)side;
-    if (mix->lambda == 1)
-        return;
-    for (int i = 0; i < clip_count / 2; i++) {
-        float *a = pixels + (size_t)i * size, *b = pixels + (size_t)(clip_count - 1 - i) * size;
-        if (mix->is_cutmix)
-            swap_box(a, b, planes, side, mix);
-        else
-            blend(a, b, size, (float)mix->lambda);
-    }
 }
 
 void clv_mix_labels(float *labels, const int32_t *classes, int clip_count, int class_count,

@@ -46,20 +46,17 @@ static void put_texts(struct clv_trainer *trainer, struct clv_learner_batch *bat
 /* ---- labels of a pass ------------------------------------------------------------------------ */
 
 static void put_classes(struct clv_trainer *trainer, struct clv_learner_batch *batch,
-                        const struct clv_loaded *loaded)
+                        const struct clv_loaded *loaded, struct clv_mix *mix)
 {
     const struct clv_trainer_options *options = &trainer->options;
-    const struct clv_model_config *config = &trainer->config;
     struct clv_random random =
         clv_random_stream(options->seed, CLV_RANDOM_MIX, (uint64_t)loaded->pass, 0);
-    struct clv_mix mix;
     for (int i = 0; i < loaded->clip_count; i++)
         trainer->classes[i] = trainer->training->classes[loaded->clips[i]];
-    clv_mix_draw(&mix, &options->mix, config->image_side, &random);
-    clv_mix_pixels(loaded->pixels, loaded->clip_count, config->frame_count, config->image_side,
-                   &mix);
+    clv_mix_draw(mix, &options->mix, trainer->config.image_side, &random);
     clv_mix_labels(trainer->labels, trainer->classes, loaded->clip_count, trainer->class_count,
-                   options->label_smoothing, &mix);
+                   options->label_smoothing, mix);
+    batch->mix = mix;
     batch->loss = CLV_LOSS_CLASSES;
     batch->prompt_count = options->prompt_slots;
     batch->text_count = choose_prompts(trainer, loaded->pass);
@@ -133,13 +130,15 @@ static int run_pass(struct clv_trainer *trainer, double *loss_out, const struct 
         clv_random_stream(trainer->options.seed, CLV_RANDOM_DROP_PATH, (uint64_t)loaded->pass, 0);
     struct clv_learner_batch batch = {.clip_count = loaded->clip_count,
                                       .pixels = loaded->pixels,
+                                      .squares = loaded->squares,
                                       .labels = trainer->labels,
                                       .weight = (float)weight,
                                       .seed = clv_random_bits(&random)};
+    struct clv_mix mix;
     if (loaded->is_captions)
         put_captions(trainer, &batch, loaded);
     else
-        put_classes(trainer, &batch, loaded);
+        put_classes(trainer, &batch, loaded, &mix);
     int status = clv_learners_forward_backward(trainer->learners, loss_out, &batch);
     if (status == CLV_OK && !isfinite(*loss_out))
         status = fail_loss(trainer, "the loss", *loss_out);

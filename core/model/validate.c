@@ -24,10 +24,11 @@ struct validating {
     float scale; /* of the logits */
     /* Squares read and not yet encoded. */
     int waiting, waiting_max;
-    float *pixels;   /* [waiting_max, T, 3, R, R] */
-    int32_t *owners; /* the clip each is of */
-    float *vectors;  /* [waiting_max, E] */
-    int32_t *slots;  /* [waiting_max, T] */
+    uint8_t *squares;       /* [waiting_max, T, R*R*3] */
+    const uint8_t **square; /* [waiting_max, T] in it */
+    int32_t *owners;        /* the clip each is of */
+    float *vectors;         /* [waiting_max, E] */
+    int32_t *slots;         /* [waiting_max, T] */
     /* The clip whose squares are being added up. */
     int current;
     double *scores; /* [C] */
@@ -69,7 +70,8 @@ static int allocate(struct validating *v)
     const size_t classes = (size_t)v->clips->class_count;
     const size_t texts = has_classes(v) ? (size_t)v->options->prompt_count * classes : 0;
     v->images = calloc(frames, sizeof *v->images);
-    v->pixels = calloc(most * frames, 3 * side * side * sizeof *v->pixels);
+    v->squares = calloc(most * frames, 3 * side * side);
+    v->square = calloc(most * frames, sizeof *v->square);
     v->owners = calloc(most, sizeof *v->owners);
     v->vectors = calloc(most, embed * sizeof *v->vectors);
     v->slots = calloc(most * frames, sizeof *v->slots);
@@ -81,12 +83,15 @@ static int allocate(struct validating *v)
         has_classes(v) ? calloc(classes * classes, sizeof *v->out->confusion) : NULL;
     if (v->options->vectors_out || v->options->sentence_features)
         v->all = calloc((size_t)v->clips->clip_count, embed * sizeof *v->all);
-    if (!v->images || !v->pixels || !v->owners || !v->vectors || !v->slots || !v->scores ||
-        !v->logits || !v->mean || !v->units || (has_classes(v) && !v->out->confusion) ||
+    if (!v->images || !v->squares || !v->square || !v->owners || !v->vectors || !v->slots ||
+        !v->scores || !v->logits || !v->mean || !v->units ||
+        (has_classes(v) && !v->out->confusion) ||
         (!v->all && (v->options->vectors_out || v->options->sentence_features)))
         return clv_fail_memory("a validation");
-    for (size_t i = 0; i < most * frames; i++)
+    for (size_t i = 0; i < most * frames; i++) {
         v->slots[i] = (int32_t)i;
+        v->square[i] = v->squares + i * 3 * side * side;
+    }
     if (v->options->scores_out)
         memset(v->options->scores_out, 0,
                (size_t)v->clips->clip_count * classes * sizeof *v->options->scores_out);
@@ -124,7 +129,8 @@ static void end(struct validating *v)
 {
     clv_augment_free(v->augment);
     free(v->images);
-    free(v->pixels);
+    free(v->squares);
+    free(v->square);
     free(v->owners);
     free(v->vectors);
     free(v->slots);
@@ -252,7 +258,7 @@ static int encode_waiting(struct validating *v)
     const int frames = v->config->frame_count;
     if (v->waiting == 0)
         return CLV_OK;
-    int status = clv_encoder_frames(v->encoder, v->slots, v->pixels, v->waiting * frames);
+    int status = clv_encoder_squares(v->encoder, v->slots, v->square, v->waiting * frames);
     if (status == CLV_OK)
         status = clv_encoder_windows(v->encoder, &outputs, v->slots, v->waiting);
     for (int i = 0; i < v->waiting && status == CLV_OK; i++)
@@ -266,7 +272,7 @@ static int add_square(struct validating *v, int clip, int crop, int *status_out)
 {
     const size_t side = (size_t)v->config->image_side;
     const size_t size = (size_t)v->config->frame_count * 3 * side * side;
-    int status = clv_augment_view(v->augment, v->pixels + (size_t)v->waiting * size, v->images,
+    int status = clv_augment_view(v->augment, v->squares + (size_t)v->waiting * size, v->images,
                                   v->config->frame_count, crop, v->crop_count);
     if (status != CLV_OK)
         return status;

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/model/augment.h"
 #include "core/model/model.h"
+#include "core/model/pixels.h"
 #include "core/model/validate.h"
 #include "query/sentences.h"
 #include "tests/t.h"
@@ -113,14 +114,18 @@ static void add_view(struct world *world, double *sums, const struct clv_clip_re
     size_t frames = (size_t)config->frame_count, side = (size_t)config->image_side;
     size_t embed = (size_t)config->embed_dim;
     float *pixels = calloc(frames, 3 * side * side * sizeof *pixels);
+    uint8_t *bytes = calloc(frames, 3 * side * side);
     float *vector = calloc(embed, sizeof *vector);
     int32_t slots[FRAMES_MAX];
     const struct clv_window_outputs outputs = {.vectors = vector};
     for (int t = 0; t < FRAMES_MAX; t++)
         slots[t] = t;
     paint(world->source.images, request);
-    CHECK_OK(clv_augment_view(world->augment, pixels, world->source.images, config->frame_count,
+    CHECK_OK(clv_augment_view(world->augment, bytes, world->source.images, config->frame_count,
                               crop, crop_count));
+    for (size_t t = 0; t < frames; t++)
+        clv_pixels_normalize(pixels + t * 3 * side * side,
+                             &(const uint8_t *){bytes + t * 3 * side * side}, 1, config);
     CHECK_OK(clv_encoder_frames(world->encoder, slots, pixels, config->frame_count));
     CHECK_OK(clv_encoder_windows(world->encoder, &outputs, slots, 1));
     for (int a = 0; a < PROMPTS; a++) {
@@ -138,6 +143,7 @@ static void add_view(struct world *world, double *sums, const struct clv_clip_re
         for (int c = 0; c < CLASSES; c++)
             sums[c] += logits[c] / sum;
     }
+    free(bytes);
     free(pixels);
     free(vector);
 }

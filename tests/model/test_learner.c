@@ -1,5 +1,7 @@
 /* The gradients of a learner: against a double-precision CLAVER, and against each other. */
+#include "core/compute/gradients.h"
 #include "core/error.h"
+#include "core/model/augment.h"
 #include "core/model/learner.h"
 #include "core/model/params.h"
 #include "tests/devices.h"
@@ -216,6 +218,80 @@ static void halves_add_up(void)
         clv_learner_free(halves);
         learner_fixture_release(&fixture);
     }
+}
+
+enum { MIX_SIDE = 12, MIX_FRAME = 3 * MIX_SIDE * MIX_SIDE, MIX_CLIP = 3 * MIX_FRAME };
+
+/* Floats of bytes as the learner values them, and the same mixed. */
+static void fill_clips(const struct learner_fixture *fixture, const uint8_t *squares, float *pixels,
+                       float *mixed, int clips, const struct clv_mix *mix)
+{
+    float values[3 * 256];
+    const float lambda = (float)mix->lambda;
+    clv_augment_values(values, &fixture->config);
+    for (int i = 0; i < clips * MIX_CLIP; i++) {
+        const int frame = i / MIX_FRAME, plane = i % MIX_FRAME / (MIX_SIDE * MIX_SIDE);
+        const int at = i % (MIX_SIDE * MIX_SIDE);
+        pixels[i] = values[plane * 256 + squares[frame * MIX_FRAME + 3 * at + plane]];
+    }
+    for (int i = 0; i < clips * MIX_CLIP; i++) {
+        const int clip = i / MIX_CLIP, y = i / MIX_SIDE % MIX_SIDE, x = i % MIX_SIDE;
+        const float own = pixels[i];
+        const float other = pixels[(clips - 1 - clip) * MIX_CLIP + i % MIX_CLIP];
+        const bool is_inside = y >= mix->top && y < mix->bottom && x >= mix->left && x < mix->right;
+        if (clip == clips - 1 - clip)
+            mixed[i] = own;
+        else if (mix->is_cutmix)
+            mixed[i] = is_inside ? other : own;
+        else
+            mixed[i] = lambda * own + (1 - lambda) * other;
+    }
+}
+
+/* Clips that come as bytes, or are mixed on the device, give the bits of floats that were mixed
+ * before, in as many passes as there may be, with and without a clip that has no partner. */
+static void bytes_and_mixing_are_the_same_clips(void)
+{
+    static uint8_t squares[LEARNER_CLIPS * MIX_CLIP];
+    static float pixels[LEARNER_CLIPS * MIX_CLIP], mixed[LEARNER_CLIPS * MIX_CLIP];
+    const struct clv_mix mixes[] = {
+        {.lambda = 0.3},
+        {.lambda = 0.75, .is_cutmix = true, .top = 2, .bottom = 8, .left = 3, .right = 9}};
+    struct learner_fixture fixture;
+    uint64_t seed = 23;
+    learner_fixture_init(&fixture, &learner_shapes[7], 6);
+    for (int c = 0; c < 3; c++) {
+        fixture.config.pixel_mean[c] = 0.4f + 0.03f * (float)c;
+        fixture.config.pixel_std[c] = 0.25f + 0.02f * (float)c;
+    }
+    for (size_t i = 0; i < sizeof squares; i++)
+        squares[i] = (uint8_t)t_random(&seed);
+    for (int n = 1; n <= LEARNER_CLIPS; n++)
+        for (int most = 1; most <= n; most++) {
+            struct clv_learner *learner =
+                make(&fixture, (struct clv_learner_options){.clip_batch_max = most});
+            const struct clv_mix *mix = &mixes[(n + most) % 2];
+            struct clv_learner_batch batch = learner_batch(&fixture, CLV_LOSS_CLASSES);
+            size_t count;
+            fill_clips(&fixture, squares, pixels, mixed, n, mix);
+            batch.clip_count = n;
+            batch.pixels = mixed;
+            float *want = gradients_of(learner, &batch, &count, NULL);
+            for (int kind = 0; kind < 2; kind++) {
+                batch.mix = mix;
+                batch.pixels = kind == 0 ? pixels : NULL;
+                batch.squares = kind == 0 ? NULL : squares;
+                clv_learner_zero_gradients(learner);
+                float *got = gradients_of(learner, &batch, &count, NULL);
+                if (memcmp(got, want, count * sizeof *got) != 0)
+                    t_fail(__FILE__, __LINE__, "%d clips, %d a pass: %s have other gradients", n,
+                           most, kind == 0 ? "floats" : "bytes");
+                free(got);
+            }
+            free(want);
+            clv_learner_free(learner);
+        }
+    learner_fixture_release(&fixture);
 }
 
 /* Passes of fewer clips and of fewer texts bound memory and change nothing else. */
@@ -618,6 +694,7 @@ static void run_all(void)
     T_RUN(captions_are_each_their_own);
     T_RUN(key_biases_have_no_gradient);
     T_RUN(halves_add_up);
+    T_RUN(bytes_and_mixing_are_the_same_clips);
     T_RUN(small_passes_are_one_batch);
     T_RUN(checkpointing_changes_no_bit);
     T_RUN(threads_change_next_to_nothing);

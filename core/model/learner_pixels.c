@@ -1,0 +1,85 @@
+/* The clips of a pass on the device: floats, or bytes that become floats there, and each mixed with
+ * its partner at the other end of the batch. */
+#include "core/compute/gradients.h"
+#include "core/model/augment.h"
+#include "core/model/learner_state.h"
+
+#define VALUE_COUNT (3 * 256)
+
+void clv_learner_write_values(const struct clv_learner *learner)
+{
+    float values[VALUE_COUNT];
+    clv_augment_values(values, &learner->config);
+    clv_device_write(learner->device, learner->room[CLV_ROOM_VALUES], values, sizeof values);
+}
+
+struct clv_tensor clv_learner_clips(const struct clv_learner *learner, int clip_count)
+{
+    const int side = learner->config.image_side;
+    return clv_tensor(learner->room[CLV_ROOM_PIXELS], clip_count * learner->config.frame_count,
+                      3 * side * side);
+}
+
+/* Clips first.. of the batch as they are, into `frames`. */
+static void write_clips(const struct clv_learner_work *work, struct clv_tensor frames, int first)
+{
+    const struct clv_learner *learner = work->learner;
+    const struct clv_learner_batch *batch = work->batch;
+    const int side = learner->config.image_side;
+    const size_t count = (size_t)frames.rows * (size_t)frames.cols;
+    const size_t from = (size_t)first * (size_t)learner->config.frame_count * (size_t)frames.cols;
+    if (batch->squares) {
+        uint8_t *squares = (uint8_t *)learner->room[CLV_ROOM_SQUARES];
+        clv_device_write(learner->device, squares, batch->squares + from, count);
+        clv_square_patches(learner->device, frames, squares, learner->room[CLV_ROOM_VALUES], side,
+                           side);
+    } else {
+        clv_device_write(learner->device, frames.data, batch->pixels + from,
+                         count * sizeof *batch->pixels);
+    }
+}
+
+static struct clv_tensor clip_rows(const struct clv_learner *learner, struct clv_tensor frames,
+                                   int first, int count)
+{
+    const int each = learner->config.frame_count;
+    return clv_tensor_rows(frames, first * each, count * each);
+}
+
+/* Clip i of a batch of n is mixed with clip n - 1 - i, so clips a … b - 1 with those from n - b on
+ * in reverse; the middle one of an odd n has no partner. The partners are brought to the scratch,
+ * which no pass uses yet. */
+static void mix_clips(const struct clv_learner_work *work, struct clv_tensor frames, int first,
+                      int count)
+{
+    const struct clv_learner *learner = work->learner;
+    const struct clv_mix *mix = work->batch->mix;
+    const int n = work->batch->clip_count, each = learner->config.frame_count;
+    const int side = learner->config.image_side;
+    if (count == n) {
+        clv_mix_clips(learner->device, frames, frames, each, side, mix);
+        return;
+    }
+    const struct clv_tensor others =
+        clv_tensor(learner->room[CLV_ROOM_WIDE], frames.rows, frames.cols);
+    const int middle = n % 2 ? n / 2 - first : count; /* of the pass */
+    const int before = middle < 0 ? 0 : middle < count ? middle : count;
+    const int after = middle < 0 ? 0 : middle < count ? middle + 1 : count;
+    write_clips(work, others, n - first - count);
+    if (before > 0)
+        clv_mix_clips(learner->device, clip_rows(learner, frames, 0, before),
+                      clip_rows(learner, others, count - before, before), each, side, mix);
+    if (after < count)
+        clv_mix_clips(learner->device, clip_rows(learner, frames, after, count - after),
+                      clip_rows(learner, others, 0, count - after), each, side, mix);
+}
+
+struct clv_tensor clv_learner_load_clips(const struct clv_learner_work *work, int first, int count)
+{
+    const struct clv_tensor frames = clv_learner_clips(work->learner, count);
+    const struct clv_mix *mix = work->batch->mix;
+    write_clips(work, frames, first);
+    if (mix && mix->lambda != 1)
+        mix_clips(work, frames, first, count);
+    return frames;
+}
