@@ -92,7 +92,7 @@ static void measure(size_t counts[CLV_ROOM_COUNT], const struct clv_learner *lea
     memset(counts, 0, CLV_ROOM_COUNT * sizeof *counts);
     measure_scratch(counts, learner, shapes);
     counts[CLV_ROOM_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
-    counts[CLV_ROOM_SQUARES] = (counts[CLV_ROOM_PIXELS] + sizeof(float) - 1) / sizeof(float);
+    counts[CLV_ROOM_PARTNER] = counts[CLV_ROOM_PIXELS] / (size_t)options->clip_batch_max;
     counts[CLV_ROOM_VALUES] = 3 * 256;
     counts[CLV_ROOM_FEATURES] = frames * embed;
     counts[CLV_ROOM_VECTORS] = clips * embed;

@@ -20,7 +20,8 @@ struct clv_tensor clv_learner_clips(const struct clv_learner *learner, int clip_
                       3 * side * side);
 }
 
-/* Clips first.. of the batch as they are, into `frames`. */
+/* Clips first.. of the batch as they are, into `frames`. Bytes go through scratch that no pass uses
+ * yet, and that holds as many numbers of two bytes at least. */
 static void write_clips(const struct clv_learner_work *work, struct clv_tensor frames, int first)
 {
     const struct clv_learner *learner = work->learner;
@@ -29,7 +30,7 @@ static void write_clips(const struct clv_learner_work *work, struct clv_tensor f
     const size_t count = (size_t)frames.rows * (size_t)frames.cols;
     const size_t from = (size_t)first * (size_t)learner->config.frame_count * (size_t)frames.cols;
     if (batch->squares) {
-        uint8_t *squares = (uint8_t *)learner->room[CLV_ROOM_SQUARES];
+        uint8_t *squares = (uint8_t *)learner->room[CLV_ROOM_WIDE];
         clv_device_write(learner->device, squares, batch->squares + from, count);
         clv_square_patches(learner->device, frames, squares, learner->room[CLV_ROOM_VALUES], side,
                            side);
@@ -39,16 +40,8 @@ static void write_clips(const struct clv_learner_work *work, struct clv_tensor f
     }
 }
 
-static struct clv_tensor clip_rows(const struct clv_learner *learner, struct clv_tensor frames,
-                                   int first, int count)
-{
-    const int each = learner->config.frame_count;
-    return clv_tensor_rows(frames, first * each, count * each);
-}
-
-/* Clip i of a batch of n is mixed with clip n - 1 - i, so clips a … b - 1 with those from n - b on
- * in reverse; the middle one of an odd n has no partner. The partners are brought to the scratch,
- * which no pass uses yet. */
+/* Clip i of a batch of n is mixed with clip n - 1 - i; the middle one of an odd n has no partner.
+ * Partners of other passes are brought along one at a time. */
 static void mix_clips(const struct clv_learner_work *work, struct clv_tensor frames, int first,
                       int count)
 {
@@ -56,22 +49,17 @@ static void mix_clips(const struct clv_learner_work *work, struct clv_tensor fra
     const struct clv_mix *mix = work->batch->mix;
     const int n = work->batch->clip_count, each = learner->config.frame_count;
     const int side = learner->config.image_side;
-    if (count == n) {
+    const struct clv_tensor partner =
+        clv_tensor(learner->room[CLV_ROOM_PARTNER], each, frames.cols);
+    if (count == n)
         clv_mix_clips(learner->device, frames, frames, each, side, mix);
-        return;
+    for (int i = 0; i < count && count < n; i++) {
+        if (n - 1 - first - i == first + i)
+            continue;
+        write_clips(work, partner, n - 1 - first - i);
+        clv_mix_clips(learner->device, clv_tensor_rows(frames, i * each, each), partner, each, side,
+                      mix);
     }
-    const struct clv_tensor others =
-        clv_tensor(learner->room[CLV_ROOM_WIDE], frames.rows, frames.cols);
-    const int middle = n % 2 ? n / 2 - first : count; /* of the pass */
-    const int before = middle < 0 ? 0 : middle < count ? middle : count;
-    const int after = middle < 0 ? 0 : middle < count ? middle + 1 : count;
-    write_clips(work, others, n - first - count);
-    if (before > 0)
-        clv_mix_clips(learner->device, clip_rows(learner, frames, 0, before),
-                      clip_rows(learner, others, count - before, before), each, side, mix);
-    if (after < count)
-        clv_mix_clips(learner->device, clip_rows(learner, frames, after, count - after),
-                      clip_rows(learner, others, 0, count - after), each, side, mix);
 }
 
 struct clv_tensor clv_learner_load_clips(const struct clv_learner_work *work, int first, int count)

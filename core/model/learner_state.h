@@ -15,7 +15,7 @@ enum clv_learner_room {
     CLV_ROOM_GRADIENT,
     CLV_ROOM_WIDE_GRADIENT,
     CLV_ROOM_PIXELS,         /* of a pass */
-    CLV_ROOM_SQUARES,        /* the same as bytes, where they come as such */
+    CLV_ROOM_PARTNER,        /* a clip that one of them is mixed with */
     CLV_ROOM_VALUES,         /* what a byte is worth: [3, 256] */
     CLV_ROOM_FRAMES,         /* the frames' tokens of a pass, where no tape holds them */
     CLV_ROOM_FEATURES,       /* [frames of a pass, E] */

@@ -271,6 +271,13 @@ static struct work moved(double bytes)
 
 MOVES(patches, bytes_of(s->pixels) + bytes_of(s->patches),
       clv_patches(s->device, s->patches, s->pixels, s->shape->side, s->shape->patch))
+/* Any bytes are pixels, and any numbers are worth something. */
+MOVES(square_patches, bytes_of(s->pixels) / 4 + bytes_of(s->patches),
+      clv_square_patches(s->device, s->patches, (const uint8_t *)s->pixels.data, s->table.data,
+                         s->shape->side, s->shape->patch))
+MOVES(mix_clips, 2 * bytes_of(s->pixels),
+      clv_mix_clips(s->device, s->pixels, s->pixels, KERNEL_FRAMES, s->shape->side,
+                    &(struct clv_mix){.lambda = 0.3}))
 MOVES(frame_embed, bytes_of(s->embedded) + bytes_of(s->x),
       clv_frame_embed(s->device, s->x, s->embedded, s->scale, s->position))
 MOVES(window_embed, 2 * bytes_of(s->x),
@@ -331,6 +338,8 @@ MOVES(adamw, 7 * bytes_of(s->param),
 
 static const struct kernel kernels[] = {
     KERNEL("patches", patches),
+    KERNEL("patches of squares", square_patches),
+    KERNEL("mixup of clips", mix_clips),
     KERNEL("linear conv1", conv1),
     KERNEL("frame embed", frame_embed),
     KERNEL("layer norm", norm),

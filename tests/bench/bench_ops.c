@@ -1,8 +1,11 @@
 /* Each op at the shapes of ViT-B/32 and B/16: GFLOP/s (or GB/s for the ops that only move data),
  * the share of the sgemm peak measured in the same process, and plain C against the best variant.
- * "block" is a whole transformer block, in which all encoding time is spent. */
+ * "block" is a whole transformer block, in which all encoding time is spent. "Squares to patches"
+ * is the way of 32 frames from bytes on the host to patches on the device, beside the same with
+ * floats normalised on the host. */
 #include "core/compute/device.h"
 #include "core/compute/ops.h"
+#include "core/model/pixels.h"
 #include "tests/bench/bench.h"
 
 #include <stdint.h>
@@ -221,6 +224,103 @@ static int bench_shape(const struct shape *shape, double peak)
     return status;
 }
 
+/* ---- from bytes to patches ------------------------------------------------------------------- */
+
+enum { SQUARES = 32, SIDE = 224, SQUARE_BYTES = 3 * SIDE * SIDE };
+
+struct squares {
+    struct clv_device *device;
+    struct clv_buffer *buffer;
+    struct clv_model_config config;
+    const uint8_t *square[SQUARES];
+    uint8_t *bytes;
+    float *floats;
+    struct clv_tensor frames;
+    uint8_t *device_bytes;
+    float *values, *patches;
+};
+
+static int squares_open(struct squares *s, struct clv_device *device)
+{
+    const size_t count = (size_t)SQUARES * SQUARE_BYTES;
+    float values[3 * 256];
+    *s = (struct squares){.device = device,
+                          .config = {.image_side = SIDE,
+                                     .pixel_mean = {0.48f, 0.46f, 0.41f},
+                                     .pixel_std = {0.27f, 0.26f, 0.28f}}};
+    s->bytes = malloc(count);
+    s->floats = malloc(count * sizeof *s->floats);
+    if (!s->bytes || !s->floats ||
+        clv_buffer_create(&s->buffer, device, (2 * count + count / 4 + 1024) * sizeof(float)) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        s->bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    for (int i = 0; i < SQUARES; i++)
+        s->square[i] = s->bytes + (size_t)i * SQUARE_BYTES;
+    float *at = clv_buffer_data(s->buffer);
+    s->frames = clv_tensor(bench_take(&at, count), SQUARES, SQUARE_BYTES);
+    s->patches = bench_take(&at, count);
+    s->device_bytes = (uint8_t *)bench_take(&at, count / 4);
+    s->values = bench_take(&at, 3 * 256);
+    clv_pixels_values(values, &s->config);
+    clv_device_write(device, s->values, values, sizeof values);
+    return clv_device_sync(device);
+}
+
+static void squares_close(struct squares *s)
+{
+    clv_buffer_free(s->buffer);
+    free(s->bytes);
+    free(s->floats);
+}
+
+static int run_squares(struct squares *s, struct clv_tensor patches, int patch)
+{
+    clv_device_write_parts(s->device, s->device_bytes, (const void *const *)s->square, SQUARES,
+                           SQUARE_BYTES);
+    clv_square_patches(s->device, patches, s->device_bytes, s->values, SIDE, patch);
+    return clv_device_sync(s->device);
+}
+
+static int run_floats(struct squares *s, struct clv_tensor patches, int patch)
+{
+    clv_pixels_normalize(s->floats, s->square, SQUARES, &s->config);
+    clv_device_write(s->device, s->frames.data, s->floats,
+                     (size_t)SQUARES * SQUARE_BYTES * sizeof(float));
+    clv_patches(s->device, patches, s->frames, SIDE, patch);
+    return clv_device_sync(s->device);
+}
+
+static int bench_squares(struct clv_device *device, int patch)
+{
+    struct squares s;
+    struct bench bench, floats = {.run_min = 5, .warm_min = 1, .seconds_goal = 0.25};
+    const int rows = SQUARES * (SIDE / patch) * (SIDE / patch);
+    char name[80];
+    int status = squares_open(&s, device);
+    const struct clv_tensor patches = clv_tensor(s.patches, rows, 3 * patch * patch);
+    snprintf(name, sizeof name, "squares to patches %dx%d/%d", SQUARES, SIDE, patch);
+    bench_begin(&bench, "ops", name);
+    bench.seconds_goal = 0.25;
+    while (status == 0 && bench_next(&bench))
+        status = run_squares(&s, patches, patch);
+    while (status == 0 && bench_next(&floats))
+        status = run_floats(&s, patches, patch);
+    if (status == 0) {
+        const double bytes = 5.0 * SQUARES * SQUARE_BYTES; /* each byte read, a float written */
+        bench_number(&bench, "gbytes_per_s", 1e-9 * bytes / bench_min(&bench));
+        bench_number(&bench, "frames_per_s", SQUARES / bench_min(&bench));
+        bench_number(&bench, "floats_over_bytes", bench_min(&floats) / bench_min(&bench));
+        bench_end(&bench);
+    } else {
+        bench_drop(&bench);
+    }
+    squares_close(&s);
+    return status;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
 static void print_peak(struct clv_device *device, double peak)
 {
     struct bench bench;
@@ -244,6 +344,9 @@ int main(void)
         print_peak(device, now);
         status = bench_shape(&shapes[i], peak);
     }
+    static const int patches[] = {32, 16, 14};
+    for (size_t i = 0; i < sizeof patches / sizeof *patches && status == 0; i++)
+        status = bench_squares(device, patches[i]);
     clv_device_close(device);
     return status == 0 ? 0 : 1;
 }

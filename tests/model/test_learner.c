@@ -598,7 +598,7 @@ static void memory_is_what_the_formula_says(void)
             size_t want = 4 * room(stream) + room(widest) +
                           room(widest > patches ? widest : patches) + room(b * t * 3 * 144) +
                           2 * room(b * t * e) + 2 * room(clips * e) + 4 * room(texts * e) +
-                          3 * room(clips * texts) + room(4) + room(b * t * 3 * 144 / 4) + room(768);
+                          3 * room(clips * texts) + room(4) + room(t * 3 * 144) + room(768);
             want += room(rows * w) + tape_bytes(&config->vision, rows, rows, is_checkpointed);
             want += tape_bytes(&config->temporal, rows, b * t, is_checkpointed);
             want += tape_bytes(&config->text, text_rows, texts, is_checkpointed);
