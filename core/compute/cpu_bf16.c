@@ -115,6 +115,13 @@ static void patches(struct clv_device *device, struct clv_tensor out, struct clv
     RUN(arguments, patches(device, out, frames, side, patch));
 }
 
+static void square_patches(struct clv_device *device, struct clv_tensor out, const uint8_t *squares,
+                           const float *values, int side, int patch)
+{
+    struct argument arguments[] = {{.tensor = &out, .use = WRITTEN}};
+    RUN(arguments, square_patches(device, out, squares, values, side, patch));
+}
+
 static void gather_rows(struct clv_device *device, struct clv_tensor out, struct clv_tensor x,
                         const int32_t *indices)
 {
@@ -195,6 +202,7 @@ void clv_cpu_take_bf16(struct clv_ops *table)
     table->linear = linear;
     table->layer_norm = layer_norm;
     table->patches = patches;
+    table->square_patches = square_patches;
     table->gather_rows = gather_rows;
     table->copy = copy;
     table->attention = attention;

@@ -40,12 +40,22 @@ static __device__ __forceinline__ void store_values(float *to, const clv_pack<N>
         clv_store(to, x);
 }
 
+template <int N>
+static __device__ __forceinline__ void store_values(__nv_bfloat16 *to, const clv_pack<N> &x)
+{
+    if constexpr (N == 2)
+        *(__nv_bfloat162 *)to = __floats2bfloat162_rn(x.at[0], x.at[1]);
+    else
+        clv_store(to, x);
+}
+
 /* A block to LINES lines of a square, which lie one after another in memory as the threads read
  * them: N pixels each, which go to one line of one patch, N floats into each of its planes. */
-template <int N>
-static __global__ __launch_bounds__(THREADS) void square_patches_kernel(
-    struct clv_rows out, const uint8_t *__restrict__ squares, const float *__restrict__ values,
-    unsigned blocks_a_square, int side, int patch)
+template <int N, typename Out>
+static __global__
+__launch_bounds__(THREADS) void square_patches_kernel(Out out, const uint8_t *__restrict__ squares,
+                                                      const float *__restrict__ values,
+                                                      unsigned blocks_a_square, int side, int patch)
 {
     __shared__ float table[VALUE_COUNT];
     for (int i = threadIdx.x; i < VALUE_COUNT; i += THREADS)
@@ -59,7 +69,7 @@ static __global__ __launch_bounds__(THREADS) void square_patches_kernel(
     for (int i = threadIdx.x; i < lines * packs; i += THREADS) {
         const int y = first + i / packs, x = i % packs * N;
         const int64_t row = (frame * grid + y / patch) * grid + x / patch;
-        float *to = clv_row(out, row) + (int64_t)(y % patch) * patch + x % patch;
+        auto *to = clv_row(out, row) + (int64_t)(y % patch) * patch + x % patch;
         const pixel_pack<N> pixels = load_pixels<N>(from + (int64_t)i * N * 3);
 #pragma unroll
         for (int plane = 0; plane < 3; plane++) {
@@ -72,23 +82,22 @@ static __global__ __launch_bounds__(THREADS) void square_patches_kernel(
     }
 }
 
-/* Whether N pixels at a time never leave a line of a patch and are aligned on both sides. */
+/* Whether n pixels at a time never leave a line of a patch and are aligned on both sides. */
 static bool come_in(int n, struct clv_tensor out, const uint8_t *squares, int patch)
 {
+    const size_t each = clv_type_bytes(out.type);
     return patch % n == 0 && (uintptr_t)squares % (size_t)n == 0 &&
-           clv_cuda_is_aligned(out.data, out.stride, sizeof(float), (size_t)n * sizeof(float));
+           clv_cuda_is_aligned(out.data, out.stride, each, (size_t)n * each);
 }
 
-void clv_cuda_square_patches(struct clv_device *device, struct clv_tensor out,
-                             const uint8_t *squares, const float *values, int side, int patch)
+template <typename Out>
+static void square_patches(struct clv_device *device, Out rows, struct clv_tensor out,
+                           const uint8_t *squares, const float *values, int side, int patch)
 {
-    struct clv_cuda *cuda = clv_cuda_enter(device);
-    if (out.rows == 0)
-        return;
+    const struct clv_cuda *cuda = (const struct clv_cuda *)device->state;
     const int64_t frames = out.rows / ((int64_t)(side / patch) * (side / patch));
     const unsigned each = clv_cuda_blocks(side, LINES);
     const unsigned blocks = clv_cuda_blocks(frames * each, 1);
-    const struct clv_rows rows = clv_rows_of(out);
     if (come_in(4, out, squares, patch))
         square_patches_kernel<4>
             <<<blocks, THREADS, 0, cuda->work>>>(rows, squares, values, each, side, patch);
@@ -99,6 +108,18 @@ void clv_cuda_square_patches(struct clv_device *device, struct clv_tensor out,
         square_patches_kernel<1>
             <<<blocks, THREADS, 0, cuda->work>>>(rows, squares, values, each, side, patch);
     (void)clv_cuda_check(device, "patches of squares");
+}
+
+void clv_cuda_square_patches(struct clv_device *device, struct clv_tensor out,
+                             const uint8_t *squares, const float *values, int side, int patch)
+{
+    (void)clv_cuda_enter(device);
+    if (out.rows == 0)
+        return;
+    if (clv_is_half(out))
+        square_patches(device, clv_half_rows_of(out), out, squares, values, side, patch);
+    else
+        square_patches(device, clv_rows_of(out), out, squares, values, side, patch);
 }
 
 /* ---- mixing clips ---------------------------------------------------------------------------- */

@@ -58,7 +58,8 @@ void clv_square_patches(struct clv_device *device, struct clv_tensor out, const 
 {
     assert(patch > 0 && side > 0 && side % patch == 0 && squares && values);
     int grid = side / patch;
-    assert(clv_is_shaped(out, out.rows, 3 * patch * patch) && out.rows % (grid * grid) == 0);
+    assert(clv_is_activation(device, out, out.rows, 3 * patch * patch));
+    assert(out.rows % (grid * grid) == 0);
     device->ops->square_patches(device, out, squares, values, side, patch);
 }
 

@@ -121,7 +121,7 @@ void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_te
 
 /* The same from squares [F, R*R*3] of bytes in device memory, red, green and blue of a pixel side
  * by side: byte b of plane c becomes values[c*256 + b], `values` [3, 256] in device memory. With
- * patch = R the result is the frames [F, 3*R*R] themselves. */
+ * patch = R the result is the frames [F, 3*R*R] themselves. out may be BF16. */
 void clv_square_patches(struct clv_device *device, struct clv_tensor out, const uint8_t *squares,
                         const float *values, int side, int patch);
 

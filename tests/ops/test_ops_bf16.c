@@ -445,6 +445,46 @@ static void check_patches(struct clv_device *device)
     }
 }
 
+/* From bytes: what the table says, rounded; with unaligned bytes too. */
+static void check_square_patches(struct clv_device *device)
+{
+    static const int sides[][2] = {{8, 4}, {6, 3}, {32, 16}, {12, 2}};
+    enum { FRAMES = 3, BYTES_MAX = FRAMES * 32 * 32 * 3 + 1 };
+    static uint8_t bytes[BYTES_MAX];
+    float values[3 * 256];
+    uint64_t seed = 12;
+    struct clv_buffer *squares = NULL, *table = NULL;
+    for (int i = 0; i < 3 * 256; i++)
+        values[i] = (float)t_normal(&seed);
+    for (int i = 0; i < BYTES_MAX; i++)
+        bytes[i] = (uint8_t)t_random(&seed);
+    REQUIRE_OK(clv_buffer_create(&squares, device, sizeof bytes));
+    REQUIRE_OK(clv_buffer_create(&table, device, sizeof values));
+    clv_device_write(device, clv_buffer_data(squares), bytes, sizeof bytes);
+    clv_device_write(device, clv_buffer_data(table), values, sizeof values);
+    for (int i = 0; i < 8; i++) {
+        const int side = sides[i / 2][0], patch = sides[i / 2][1], grid = side / patch;
+        const int cols = 3 * patch * patch, rows = FRAMES * grid * grid, offset = i % 2;
+        struct guarded out = guarded_output_of(HALF, device, rows, cols);
+        double *want = new_array((size_t)rows * (size_t)cols);
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < cols; c++) {
+                const int plane = c / (patch * patch), y = c / patch % patch, x = c % patch;
+                const int row = r / grid % grid * patch + y, col = r % grid * patch + x;
+                const int at = (r / (grid * grid) * side + row) * side + col;
+                const uint8_t byte = bytes[offset + 3 * at + plane];
+                want[r * cols + c] = guarded_rounded(HALF, values[plane * 256 + byte]);
+            }
+        clv_square_patches(device, out.tensor, (uint8_t *)clv_buffer_data(squares) + offset,
+                           clv_buffer_data(table), side, patch);
+        guarded_check(&out, want, 0);
+        free(want);
+        guarded_free(&out);
+    }
+    clv_buffer_free(squares);
+    clv_buffer_free(table);
+}
+
 /* ---- attention ------------------------------------------------------------------------------- */
 
 struct attention_run {
@@ -561,6 +601,7 @@ static const struct {
     {"activations and their gradients", check_activations},
     {"copies and gathered rows", check_moves},
     {"patches", check_patches},
+    {"patches of squares", check_square_patches},
     {"attention and its gradients", check_attentions},
 };
 
