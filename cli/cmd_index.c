@@ -24,6 +24,7 @@ struct settings {
     bool retry_failed;
     bool prune;
     bool dry_run;
+    int64_t readers;
     int64_t decode_threads;
     int decoder; /* enum clv_decoder_kind */
 };
@@ -84,13 +85,20 @@ static const struct clv_opt opts[] = {
      .kind = CLV_OPT_BOOL,
      FIELD(dry_run),
      .help = "only say what would be done"},
+    {.name = "readers",
+     .kind = CLV_OPT_INTEGER,
+     FIELD(readers),
+     .value_name = "N",
+     .minimum = 0,
+     .maximum = 64,
+     .help = "files decoded at once [1; for a GPU, as many as cores, up to 16]"},
     {.name = "decode-threads",
      .kind = CLV_OPT_INTEGER,
      FIELD(decode_threads),
      .value_name = "N",
      .minimum = 0,
      .maximum = 1024,
-     .help = "threads that decode [all cores]"},
+     .help = "threads that decode, shared by the readers [all cores]"},
     {.name = "decoder",
      .kind = CLV_OPT_ENUM,
      FIELD(decoder),
@@ -231,6 +239,7 @@ static int print_summary_json(const struct clv_ingest_progress *totals, bool dry
     clv_json_put_number(object, "decode_s", totals->decode_s);
     clv_json_put_number(object, "encode_s", totals->encode_s);
     clv_json_put_number(object, "write_s", totals->write_s);
+    clv_json_put_string(object, "limited_by", clv_ingest_limit(totals));
     return clv_out_json(object);
 }
 
@@ -264,6 +273,28 @@ static void print_summary(const struct clv_ingest_progress *totals, bool dry_run
     putchar('\n');
 }
 
+static double percent(double busy_s, double elapsed_s)
+{
+    return elapsed_s > 0 ? 100 * busy_s / elapsed_s : 0;
+}
+
+/* Where the time went. */
+static void print_shares(const struct clv_ingest_progress *totals)
+{
+    const char *limit = clv_ingest_limit(totals);
+    if (limit[0] == '\0')
+        return;
+    fprintf(stderr,
+            "decoding was busy %.0f%% of the time, encoding %.0f%%, writing %.0f%%; %s set the "
+            "pace\n",
+            percent(totals->decode_s, totals->elapsed_s),
+            percent(totals->encode_s, totals->elapsed_s),
+            percent(totals->write_s, totals->elapsed_s),
+            limit[0] == 'd'   ? "decoding"
+            : limit[0] == 'e' ? "encoding"
+                              : "writing");
+}
+
 static void print_failures(const struct clv_bytes *failures)
 {
     const char *end = failures->data + failures->size_bytes;
@@ -289,6 +320,7 @@ static int index_paths(struct clv_session *session, struct state *state,
         .length_ms = settings->length_ms,
         .stride_ms = settings->stride_ms,
         .cut_score = settings->cuts ? settings->cut_score : -1,
+        .reader_count = (int)settings->readers,
         .decode_threads = (int)settings->decode_threads,
         .force = settings->force,
         .retry_failed = settings->retry_failed,
@@ -297,15 +329,7 @@ static int index_paths(struct clv_session *session, struct state *state,
         .dry_run = settings->dry_run,
         .cancel = cli->cancel,
     };
-    /* Room for four overlapping windows and the frames that come meanwhile: batches are what makes
-     * an encoder fast. */
-    struct clv_encoder_options encoder_options = {
-        .no_text = true,
-        .slot_count = 4 * session->model.config.frame_count + 8,
-        .window_batch_max = 4,
-    };
-    int status = clv_encoder_create(&encoder, session->device, session->model.weights,
-                                    &session->model.config, &encoder_options);
+    int status = clv_ingest_encoder(&encoder, session->device, &session->model, &options);
     if (status != CLV_OK)
         return status;
     struct clv_ingest_progress totals = {0};
@@ -320,6 +344,8 @@ static int index_paths(struct clv_session *session, struct state *state,
         (void)print_summary_json(&totals, settings->dry_run, status == CLV_ECANCELED);
     else
         print_summary(&totals, settings->dry_run);
+    if (cli->flags.verbose && !cli->flags.quiet && !cli->flags.json)
+        print_shares(&totals);
     print_failures(&state->failures);
     if (status != CLV_OK)
         return status;

@@ -11,13 +11,16 @@
 struct decoding {
     const struct clv_decode_task *task;
     struct clv_job *job;
+    int job_index;
+    uint8_t **at_place; /* the lane's */
     struct clv_reader *reader;
     struct clv_pixels *pixels; /* made with the first picture, kept for the run */
     int64_t first_ticks;
     bool has_first;
     double waited_s; /* for the other side, since `begun_s` */
     double begun_s;
-    int64_t bytes_before, footage_before_ms; /* of the files before this one */
+    int64_t planned_bytes;       /* the file's size when the run was planned */
+    int64_t told_bytes, told_ms; /* what the pipe has been told of this file */
 };
 
 /* ---- waiting, and what is told of the work ---- */
@@ -29,6 +32,19 @@ static void count_busy(struct decoding *decoding)
                      (int64_t)(1e6 * (now - decoding->begun_s - decoding->waited_s)));
     decoding->begun_s = now;
     decoding->waited_s = 0;
+}
+
+/* How far into the file: the pipe counts what all lanes have done. */
+static void tell_bytes(struct decoding *decoding, int64_t bytes)
+{
+    atomic_fetch_add(&decoding->task->pipe->bytes_done, bytes - decoding->told_bytes);
+    decoding->told_bytes = bytes;
+}
+
+static void tell_footage(struct decoding *decoding, int64_t footage_ms)
+{
+    atomic_fetch_add(&decoding->task->pipe->footage_ms, footage_ms - decoding->told_ms);
+    decoding->told_ms = footage_ms;
 }
 
 static int fail_stopped(void)
@@ -43,6 +59,7 @@ static struct clv_work *take_work(struct decoding *decoding, enum clv_work_kind 
     decoding->waited_s += clv_clock_seconds() - begun;
     if (work) {
         work->kind = kind;
+        work->lane = decoding->task->lane;
         work->job = decoding->job;
         work->square = NULL;
     }
@@ -74,7 +91,7 @@ static int on_keep(void *payload, int place)
     decoding->waited_s += clv_clock_seconds() - begun;
     if (!square)
         return fail_stopped();
-    decoding->task->pipe->at_place[place] = square;
+    decoding->at_place[place] = square;
     int status = clv_reader_image(decoding->reader, &image);
     if (status == CLV_OK && !decoding->pixels)
         status = clv_pixels_create(&decoding->pixels, decoding->task->settings->config);
@@ -86,8 +103,8 @@ static int on_keep(void *payload, int place)
 static void on_drop(void *payload, int place)
 {
     struct decoding *decoding = payload;
-    clv_pipe_return_square(decoding->task->pipe, decoding->task->pipe->at_place[place]);
-    decoding->task->pipe->at_place[place] = NULL;
+    clv_pipe_return_square(decoding->task->pipe, decoding->at_place[place]);
+    decoding->at_place[place] = NULL;
 }
 
 static int on_send(void *payload, int place)
@@ -96,8 +113,8 @@ static int on_send(void *payload, int place)
     struct clv_work *work = take_work(decoding, CLV_WORK_FRAME);
     if (!work)
         return fail_stopped();
-    work->square = decoding->task->pipe->at_place[place];
-    decoding->task->pipe->at_place[place] = NULL;
+    work->square = decoding->at_place[place];
+    decoding->at_place[place] = NULL;
     return send_work(decoding, work);
 }
 
@@ -132,18 +149,16 @@ static const struct clv_windows_calls plan_calls = {on_keep, on_drop, on_send, o
 static void show_position(struct decoding *decoding, const struct clv_frame *frame)
 {
     const struct clv_media_info *info = &decoding->job->info;
-    struct clv_pipe *pipe = decoding->task->pipe;
     if (!decoding->has_first)
         decoding->first_ticks = frame->time_ticks;
     decoding->has_first = true;
     int64_t done_ticks = frame->end_ticks - decoding->first_ticks;
     int64_t done_ms = clv_time_rescale(done_ticks, info->timebase, (struct clv_timebase){1, 1000});
-    atomic_store(&pipe->footage_ms, decoding->footage_before_ms + done_ms);
+    tell_footage(decoding, done_ms);
     if (info->duration_ticks > 0) {
         double share = (double)done_ticks / (double)info->duration_ticks;
         share = share < 0 ? 0 : share > 1 ? 1 : share;
-        atomic_store(&pipe->bytes_done,
-                     decoding->bytes_before + (int64_t)(share * (double)decoding->job->size_bytes));
+        tell_bytes(decoding, (int64_t)(share * (double)decoding->planned_bytes));
     }
     count_busy(decoding);
 }
@@ -201,8 +216,39 @@ static int decode_video(struct decoding *decoding)
     decoding->reader = NULL;
     int place_count = clv_windows_place_count(decoding->task->pipe->frame_count);
     for (int i = 0; i < place_count; i++)
-        if (decoding->task->pipe->at_place[i])
+        if (decoding->at_place[i])
             on_drop(decoding, i);
+    return status;
+}
+
+/* Its content's digest, where that can matter. */
+static int look_at(struct decoding *decoding, bool *has_digest_out)
+{
+    const struct clv_decode_task *task = decoding->task;
+    struct clv_job *job = decoding->job;
+    *has_digest_out = false;
+    if (task->settings->dry_run && !clv_known_has_size(task->known, job->size_bytes))
+        return CLV_OK;
+    int status = clv_digest_file(job->digest, job->path, task->pipe->cancel);
+    *has_digest_out = status == CLV_OK;
+    return status;
+}
+
+/* What is to be done about the file, of which looking at it gave `status`. That depends on the
+ * files before it, so they come first. */
+static int judge(struct decoding *decoding, int status, bool has_digest)
+{
+    const struct clv_decode_task *task = decoding->task;
+    struct clv_job *job = decoding->job;
+    double begun = clv_clock_seconds();
+    bool is_turn = clv_order_await(task->pipe->order, decoding->job_index);
+    decoding->waited_s += clv_clock_seconds() - begun;
+    if (!is_turn)
+        return fail_stopped();
+    if (status == CLV_OK && has_digest)
+        status = clv_known_decide(&job->verdict, task->known, job->path, job->digest,
+                                  &task->settings->rules);
+    clv_order_judged(task->pipe->order, decoding->job_index);
     return status;
 }
 
@@ -211,21 +257,20 @@ static int read_file(struct decoding *decoding)
     const struct clv_decode_task *task = decoding->task;
     struct clv_job *job = decoding->job;
     struct clv_file_facts before, after;
+    bool has_digest = false;
     int status = clv_file_facts(&before, job->path);
-    if (status != CLV_OK)
-        return status;
-    job->size_bytes = before.size_bytes;
-    job->modified_ns = before.modified_ns;
-    job->verdict = (struct clv_verdict){.kind = CLV_VERDICT_INDEX, .error = ""};
-    if (task->settings->dry_run && !clv_known_has_size(task->known, before.size_bytes))
-        return CLV_OK;
-    status = clv_digest_file(job->digest, job->path, task->pipe->cancel);
-    if (status == CLV_OK)
-        status = clv_known_decide(&job->verdict, task->known, job->path, job->digest,
-                                  &task->settings->rules);
+    const bool is_there = status == CLV_OK;
+    if (is_there) {
+        job->size_bytes = before.size_bytes;
+        job->modified_ns = before.modified_ns;
+        job->verdict = (struct clv_verdict){.kind = CLV_VERDICT_INDEX, .error = ""};
+        status = look_at(decoding, &has_digest);
+    }
+    if (status != CLV_ECANCELED)
+        status = judge(decoding, status, has_digest);
     if (status == CLV_OK && job->verdict.kind == CLV_VERDICT_INDEX && !task->settings->dry_run)
         status = decode_video(decoding);
-    if (status == CLV_ECANCELED)
+    if (status == CLV_ECANCELED || !is_there)
         return status;
     if (clv_file_facts(&after, job->path) == CLV_OK &&
         (after.size_bytes != before.size_bytes || after.modified_ns != before.modified_ns))
@@ -237,23 +282,21 @@ static int read_file(struct decoding *decoding)
 
 static int run_job(struct decoding *decoding)
 {
-    struct clv_pipe *pipe = decoding->task->pipe;
     struct clv_job *job = decoding->job;
-    int64_t size_bytes = job->size_bytes;
     decoding->has_first = false;
-    decoding->footage_before_ms = atomic_load(&pipe->footage_ms);
+    decoding->planned_bytes = job->size_bytes;
+    decoding->told_bytes = decoding->told_ms = 0;
     decoding->begun_s = clv_clock_seconds();
     decoding->waited_s = 0;
     int status = send_mark(decoding, CLV_WORK_BEGIN);
     if (status != CLV_OK)
         return status;
     job->status = read_file(decoding);
-    if (job->status == CLV_ECANCELED || clv_pipe_is_stopped(pipe))
+    if (job->status == CLV_ECANCELED || clv_pipe_is_stopped(decoding->task->pipe))
         return fail_stopped();
     if (job->status != CLV_OK)
         snprintf(job->error, sizeof job->error, "%s", clv_error_message());
-    decoding->bytes_before += size_bytes;
-    atomic_store(&pipe->bytes_done, decoding->bytes_before);
+    tell_bytes(decoding, decoding->planned_bytes);
     count_busy(decoding);
     return send_mark(decoding, CLV_WORK_END);
 }
@@ -263,10 +306,10 @@ void *clv_decode_run(void *payload)
     const struct clv_decode_task *task = payload;
     struct decoding decoding = {
         .task = task,
-        .bytes_before = atomic_load(&task->pipe->bytes_done),
+        .at_place = clv_pipe_places(task->pipe, task->lane),
     };
-    for (int i = 0; i < task->job_count; i++) {
-        decoding.job = task->jobs[i];
+    while (clv_order_claim(task->pipe->order, &decoding.job_index)) {
+        decoding.job = task->jobs[decoding.job_index];
         if (run_job(&decoding) != CLV_OK)
             break;
     }

@@ -1,5 +1,5 @@
-/* Leads a run: scan, what the catalog knows, then a decoding thread that reads files ahead while
- * this thread encodes and writes. Only this thread touches the store and the encoder. */
+/* Leads a run: scan, what the catalog knows, then decoding threads that read files ahead while this
+ * thread encodes and writes. Only this thread touches the store and the encoder. */
 #include "indexer/ingest.h"
 
 #include "core/clock.h"
@@ -13,8 +13,11 @@
 #include <string.h>
 
 #define REPORT_INTERVAL_S 0.1
-#define FRAME_BATCH 8
-#define WINDOW_BATCH 4
+
+/* How far reading runs ahead of what is stored, where a long file holds shorter ones up. It bounds
+ * memory, and what is lost when a run is cut short. */
+#define AHEAD_MAX 256
+#define HELD_MAX_BYTES ((size_t)64 << 20)
 
 void clv_run_report(struct clv_run *run, enum clv_ingest_event event, const char *path,
                     const char *detail)
@@ -47,11 +50,17 @@ static int fill_options(struct clv_run *run, const struct clv_ingest_options *op
     if (o->stride_ms < 0)
         return clv_fail(CLV_EINVAL, "a stride of %" PRId64 " ms is negative", o->stride_ms);
     int steps = clv_windows_stride_steps(o->length_ms, o->stride_ms, frame_count);
+    const struct clv_encoder *encoder = run->encoder;
+    clv_batches_choose(&run->batches, clv_device_kind(clv_encoder_device(encoder)), frame_count, o);
+    const int most = (clv_encoder_slot_count(encoder) - run->batches.is_shared) / frame_count;
+    if (run->batches.reader_count > most)
+        run->batches.reader_count = most > 1 ? most : 1;
+    run->batches.frame_max = clv_encoder_frame_batch(encoder);
+    run->batches.window_max = clv_encoder_window_batch(encoder);
     run->decode = (struct clv_decode_settings){
         .length_ms = o->length_ms,
         .stride_steps = steps,
         .cut_score = o->cut_score,
-        .thread_count = o->decode_threads,
         .decoder = o->decoder,
         .dry_run = o->dry_run,
         .config = clv_encoder_config(run->encoder),
@@ -117,9 +126,13 @@ static int plan_jobs(struct clv_run *run)
 
 struct pipeline {
     struct clv_run *run;
+    struct clv_job *const *jobs;
+    int job_count, stored_count;
+    int reader_count;
     struct clv_pipe *pipe;
     struct clv_encode *encode;
-    const char *path; /* of the file at hand */
+    size_t held_bytes; /* of the tracks of jobs that have ended, and are not stored yet */
+    const char *path;  /* of the file begun last */
     /* of the pipelines before this one */
     double decode_before_s, encode_before_s;
     int64_t bytes_before, footage_before_ms, frames_before;
@@ -128,9 +141,10 @@ struct pipeline {
 static void note_progress(struct pipeline *line)
 {
     struct clv_ingest_progress *progress = &line->run->progress;
+    const double busy_s = 1e-6 * (double)atomic_load(&line->pipe->busy_us);
     progress->bytes_done = line->bytes_before + atomic_load(&line->pipe->bytes_done);
     progress->footage_ms = line->footage_before_ms + atomic_load(&line->pipe->footage_ms);
-    progress->decode_s = line->decode_before_s + 1e-6 * (double)atomic_load(&line->pipe->busy_us);
+    progress->decode_s = line->decode_before_s + busy_s / line->reader_count;
     struct clv_encode_counts counts = clv_encode_counts(line->encode);
     progress->encode_s = line->encode_before_s + counts.busy_s;
     progress->frame_count = line->frames_before + counts.frames;
@@ -138,29 +152,69 @@ static void note_progress(struct pipeline *line)
         clv_run_report(line->run, CLV_INGEST_PROGRESS, line->path, "");
 }
 
-static int handle(struct pipeline *line, struct clv_work *work)
+/* Stores what is complete, in the order of the jobs: nothing overtakes a file that is not. */
+static int store_complete(struct pipeline *line)
+{
+    while (line->stored_count < line->job_count) {
+        struct clv_job *job = line->jobs[line->stored_count];
+        if (!job->is_ended || job->track.awaited_count > 0)
+            return CLV_OK;
+        if (clv_cancelled(line->run->options.cancel))
+            return clv_fail(CLV_ECANCELED, "indexing was stopped");
+        line->held_bytes -= clv_track_bytes(&job->track);
+        note_progress(line);
+        int status = clv_run_finish_job(line->run, job);
+        clv_track_release(&job->track);
+        if (status != CLV_OK)
+            return status;
+        line->stored_count++;
+    }
+    return CLV_OK;
+}
+
+static int handle_end(struct pipeline *line, const struct clv_work *work)
+{
+    struct clv_job *job = work->job;
+    int status = CLV_OK;
+    if (job->status == CLV_OK && job->verdict.kind == CLV_VERDICT_INDEX)
+        status = clv_encode_end(line->encode, work->lane);
+    else
+        clv_encode_drop(line->encode, work->lane);
+    job->is_ended = true;
+    line->held_bytes += clv_track_bytes(&job->track);
+    if (status == CLV_OK)
+        status = store_complete(line);
+    /* Where readers wait for what waits in a batch, the batch must not wait for them. */
+    if (status == CLV_OK &&
+        clv_order_note(line->pipe->order, line->stored_count, line->held_bytes)) {
+        status = clv_encode_flush(line->encode);
+        if (status == CLV_OK)
+            status = store_complete(line);
+        (void)clv_order_note(line->pipe->order, line->stored_count, line->held_bytes);
+    }
+    return status;
+}
+
+static int handle(struct pipeline *line, const struct clv_work *work)
 {
     struct clv_run *run = line->run;
-    int status = CLV_OK;
     switch (work->kind) {
     case CLV_WORK_BEGIN:
         line->path = work->job->path;
-        clv_encode_begin(line->encode, &run->track);
+        clv_track_init(&work->job->track, run->decode.config->embed_dim);
+        clv_encode_begin(line->encode, work->lane, &work->job->track);
         clv_run_report(run, CLV_INGEST_BEGIN, line->path, "");
         return CLV_OK;
     case CLV_WORK_FRAME:
-        return clv_encode_frame(line->encode, work->square);
+        return clv_encode_frame(line->encode, work->lane, work->square);
     case CLV_WORK_WINDOW:
-        return clv_encode_window(line->encode, &work->window);
+        return clv_encode_window(line->encode, work->lane, &work->window);
     case CLV_WORK_EXTEND:
-        return clv_encode_extend(line->encode, work->window.end_ticks);
+        return clv_encode_extend(line->encode, work->lane, work->window.end_ticks);
     case CLV_WORK_END:
-        if (work->job->status == CLV_OK && work->job->verdict.kind == CLV_VERDICT_INDEX)
-            status = clv_encode_flush(line->encode);
-        note_progress(line);
-        return status == CLV_OK ? clv_run_finish_job(run, work->job) : status;
+        return handle_end(line, work);
     }
-    return status;
+    return CLV_OK;
 }
 
 static int encode_all(struct pipeline *line)
@@ -181,6 +235,43 @@ static int encode_all(struct pipeline *line)
         }
         note_progress(line);
     }
+    if (status == CLV_OK)
+        status = clv_encode_flush(line->encode);
+    return status == CLV_OK ? store_complete(line) : status;
+}
+
+/* Starts the readers and encodes what they send. */
+static int run_readers(struct pipeline *line)
+{
+    struct clv_run *run = line->run;
+    const size_t count = (size_t)line->reader_count;
+    pthread_t *threads = calloc(count, sizeof *threads);
+    struct clv_decode_task *tasks = calloc(count, sizeof *tasks);
+    int started = 0, status = CLV_OK;
+    if (!threads || !tasks)
+        status = clv_fail_memory("the decoding threads");
+    for (; status == CLV_OK && started < line->reader_count; started++) {
+        tasks[started] = (struct clv_decode_task){
+            .pipe = line->pipe,
+            .lane = started,
+            .known = run->known,
+            .jobs = line->jobs,
+            .settings = &run->decode,
+        };
+        if (pthread_create(&threads[started], NULL, clv_decode_run, &tasks[started]) != 0) {
+            status = clv_fail(CLV_ERR, "cannot start a decoding thread");
+            break;
+        }
+    }
+    if (status == CLV_OK)
+        status = encode_all(line);
+    /* Keeps the failure's sentence: joining records none on this thread. */
+    clv_pipe_stop(line->pipe);
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    note_progress(line);
+    free(threads);
+    free(tasks);
     return status;
 }
 
@@ -188,9 +279,13 @@ static int encode_all(struct pipeline *line)
 static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_count)
 {
     const struct clv_model_config *config = run->decode.config;
-    size_t side = (size_t)config->image_side;
+    const struct clv_batches *batches = &run->batches;
+    const size_t side = (size_t)config->image_side;
     struct pipeline line = {
         .run = run,
+        .jobs = jobs,
+        .job_count = job_count,
+        .reader_count = batches->reader_count < job_count ? batches->reader_count : job_count,
         .path = "",
         .decode_before_s = run->progress.decode_s,
         .encode_before_s = run->progress.encode_s,
@@ -198,27 +293,30 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
         .footage_before_ms = run->progress.footage_ms,
         .frames_before = run->progress.frame_count,
     };
-    pthread_t thread;
-    bool has_thread = false;
-    struct clv_decode_task task = {
-        .known = run->known, .jobs = jobs, .job_count = job_count, .settings = &run->decode};
-    int status = clv_pipe_create(&line.pipe, side * side * 3, config->frame_count, FRAME_BATCH,
-                                 run->options.cancel);
+    /* A lane of its own has as many slots however few files there are: they set its batches. */
+    const struct clv_encode_options encode = {
+        .lane_count = batches->is_shared ? line.reader_count : batches->reader_count,
+        .frame_max = batches->frame_max,
+        .window_max = batches->window_max,
+        .is_shared = batches->is_shared,
+    };
+    const struct clv_pipe_options pipe = {
+        .square_bytes = side * side * 3,
+        .frame_count = config->frame_count,
+        .lane_count = line.reader_count,
+        .depth = 2 * batches->frame_max + 32,
+        .held_count = clv_encode_held_count(&encode),
+        .job_count = job_count,
+        .ahead_max = AHEAD_MAX,
+        .held_max_bytes = HELD_MAX_BYTES,
+        .cancel = run->options.cancel,
+    };
+    run->decode.thread_count = clv_batches_decode_threads(&run->options, line.reader_count);
+    int status = clv_pipe_create(&line.pipe, &pipe);
     if (status == CLV_OK)
-        status =
-            clv_encode_create(&line.encode, run->encoder, line.pipe, FRAME_BATCH, WINDOW_BATCH);
-    if (status == CLV_OK) {
-        task.pipe = line.pipe;
-        has_thread = pthread_create(&thread, NULL, clv_decode_run, &task) == 0;
-        status =
-            has_thread ? encode_all(&line) : clv_fail(CLV_ERR, "cannot start the decoding thread");
-    }
-    if (has_thread) {
-        /* Keeps the failure's sentence: joining records none on this thread. */
-        clv_pipe_stop(line.pipe);
-        pthread_join(thread, NULL);
-        note_progress(&line);
-    }
+        status = clv_encode_create(&line.encode, run->encoder, line.pipe, &encode);
+    if (status == CLV_OK)
+        status = run_readers(&line);
     clv_encode_free(line.encode);
     clv_pipe_free(line.pipe);
     return status;
@@ -237,13 +335,45 @@ static int run_all(struct clv_run *run)
     if (status == CLV_OK && run->again_count > 0) {
         count = run->again_count;
         memcpy(jobs, run->again, (size_t)count * sizeof(struct clv_job *));
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
             run->progress.bytes_done -= jobs[i]->size_bytes;
+            jobs[i]->is_ended = false;
+        }
         run->again_count = 0;
         run->decode.rules.no_copy = true;
         status = run_jobs(run, jobs, count);
     }
     free(jobs);
+    return status;
+}
+
+/* ---- calls ---- */
+
+const char *clv_ingest_limit(const struct clv_ingest_progress *progress)
+{
+    if (progress->frame_count == 0)
+        return "";
+    if (progress->decode_s > progress->encode_s + progress->write_s)
+        return "decode";
+    return progress->encode_s > progress->write_s ? "encode" : "write";
+}
+
+int clv_ingest_encoder(struct clv_encoder **out, struct clv_device *device,
+                       const struct clv_model *model, const struct clv_ingest_options *options)
+{
+    const int frame_count = model->config.frame_count;
+    struct clv_batches batches;
+    int status;
+    clv_batches_choose(&batches, clv_device_kind(device), frame_count, options);
+    do {
+        const struct clv_encoder_options wanted = {
+            .no_text = true,
+            .slot_count = batches.slot_count,
+            .frame_batch_max = batches.frame_max,
+            .window_batch_max = batches.window_max,
+        };
+        status = clv_encoder_create(out, device, model->weights, &model->config, &wanted);
+    } while (status == CLV_ENOMEM && clv_batches_halve(&batches, frame_count));
     return status;
 }
 
@@ -261,7 +391,6 @@ int clv_ingest_paths(struct clv_ingest_progress *totals_out, struct clv_store *s
         .progress = {.path = "", .detail = ""},
         .begun_s = clv_clock_seconds(),
     };
-    clv_track_init(&run.track, clv_encoder_config(encoder)->embed_dim);
     int status = fill_options(&run, options);
     if (status == CLV_OK)
         status = clv_scan_paths(&run.scan, paths, path_count, run.options.cancel);
@@ -278,7 +407,8 @@ int clv_ingest_paths(struct clv_ingest_progress *totals_out, struct clv_store *s
     run.progress.elapsed_s = clv_clock_seconds() - run.begun_s;
     run.progress.path = run.progress.detail = "";
     *totals_out = run.progress;
-    clv_track_release(&run.track);
+    for (int i = 0; i < run.job_count; i++)
+        clv_track_release(&run.jobs[i].track);
     clv_known_free(run.known);
     clv_scan_release(&run.scan);
     free(run.jobs);

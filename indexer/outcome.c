@@ -40,7 +40,7 @@ static int finish_failed(struct clv_run *run, const struct clv_job *job)
     return status;
 }
 
-static int finish_indexed(struct clv_run *run, const struct clv_job *job)
+static int finish_indexed(struct clv_run *run, struct clv_job *job)
 {
     const struct clv_media_info *info = &job->info;
     int64_t duration = job->end_ticks - info->start_ticks;
@@ -63,39 +63,33 @@ static int finish_indexed(struct clv_run *run, const struct clv_job *job)
     };
     memcpy(row.digest, job->digest, CLV_DIGEST_BYTES);
     memcpy(row.settings, run->settings, sizeof row.settings);
-    clv_track_settle(&run->track);
+    clv_track_settle(&job->track);
     int status = CLV_OK;
     if (job->verdict.from_id)
         status =
             clv_store_video_move(run->store, job->verdict.from_id, job->path, job->modified_ns);
     if (status == CLV_OK || status == CLV_ENOTFOUND)
-        status = clv_store_video_put(run->store, &row, run->model_id, run->track.segments,
-                                     run->track.count);
+        status = clv_store_video_put(run->store, &row, run->model_id, job->track.segments,
+                                     job->track.count);
     if (status == CLV_OK)
-        report_indexed(run, job, (int64_t)run->track.count);
+        report_indexed(run, job, (int64_t)job->track.count);
     return status;
 }
 
 static int add_copied(const struct clv_hit *segment, const float *vector, void *payload)
 {
     struct clv_track *track = payload;
-    struct clv_segment copy = {segment->start_ticks, segment->end_ticks, segment->shot, 0, NULL};
-    size_t index;
-    int status = clv_track_add(track, &index, &copy);
-    if (status != CLV_OK)
-        return status;
-    memcpy(track->vectors + index * (size_t)track->dim, vector,
-           (size_t)track->dim * sizeof *vector);
-    track->segments[index].norm = segment->norm;
-    return CLV_OK;
+    struct clv_segment copy = {segment->start_ticks, segment->end_ticks, segment->shot,
+                               segment->norm, NULL};
+    return clv_track_copy(track, &copy, vector);
 }
 
 /* Stores the segments of another video with the same content. *done_out is false where there are
  * none after all. */
-static int copy_video(struct clv_run *run, const struct clv_job *job, bool *done_out)
+static int copy_video(struct clv_run *run, struct clv_job *job, bool *done_out)
 {
     struct clv_video_row row;
-    struct clv_track *track = &run->track;
+    struct clv_track *track = &job->track;
     *done_out = false;
     int status = clv_store_video_by_path(run->store, &row, job->verdict.from_path, run->model_id);
     if (status != CLV_OK)
@@ -126,7 +120,7 @@ static int finish_copied(struct clv_run *run, struct clv_job *job)
     if (status != CLV_OK)
         return status;
     if (done)
-        report_indexed(run, job, run->options.dry_run ? 0 : (int64_t)run->track.count);
+        report_indexed(run, job, run->options.dry_run ? 0 : (int64_t)job->track.count);
     else
         run->again[run->again_count++] = job;
     return CLV_OK;

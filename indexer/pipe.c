@@ -5,45 +5,50 @@
 
 #include <stdlib.h>
 
-/* How far decoding may run ahead, in items; frames are most of them. */
-#define DEPTH 48
-
-static int fill(struct clv_pipe *pipe, size_t square_bytes, int square_count)
+static int fill(struct clv_pipe *pipe, const struct clv_pipe_options *options, int square_count)
 {
-    size_t frame_count = (size_t)pipe->frame_count, squares_size = 0;
-    if (!clv_size_multiply(&squares_size, (size_t)square_count, square_bytes))
+    const size_t frame_count = (size_t)options->frame_count, depth = (size_t)options->depth;
+    const size_t place_count =
+        (size_t)options->lane_count * (size_t)clv_windows_place_count(options->frame_count);
+    size_t squares_size = 0;
+    if (!clv_size_multiply(&squares_size, (size_t)square_count, options->square_bytes))
         return clv_fail_memory("the pipeline");
-    pipe->items = calloc(DEPTH, sizeof *pipe->items);
-    pipe->frames = calloc(DEPTH * frame_count, sizeof *pipe->frames);
+    pipe->items = calloc(depth, sizeof *pipe->items);
+    pipe->frames = calloc(depth * frame_count, sizeof *pipe->frames);
     pipe->squares = malloc(squares_size);
-    pipe->at_place = calloc((size_t)clv_windows_place_count(pipe->frame_count), sizeof(uint8_t *));
+    pipe->at_place = calloc(place_count, sizeof(uint8_t *));
     if (!pipe->at_place || !pipe->items || !pipe->frames || !pipe->squares)
         return clv_fail_memory("the pipeline");
-    for (int i = 0; i < DEPTH; i++) {
-        pipe->items[i].frames = pipe->frames + (size_t)i * frame_count;
+    for (size_t i = 0; i < depth; i++) {
+        pipe->items[i].frames = pipe->frames + i * frame_count;
         clv_queue_push(pipe->free_work, &pipe->items[i]);
     }
     for (int i = 0; i < square_count; i++)
-        clv_queue_push(pipe->free_squares, pipe->squares + (size_t)i * square_bytes);
+        clv_queue_push(pipe->free_squares, pipe->squares + (size_t)i * options->square_bytes);
     return CLV_OK;
 }
 
-int clv_pipe_create(struct clv_pipe **out, size_t square_bytes, int frame_count, int held_count,
-                    struct clv_cancel *cancel)
+int clv_pipe_create(struct clv_pipe **out, const struct clv_pipe_options *options)
 {
-    int square_count = clv_windows_place_count(frame_count) + held_count + DEPTH;
+    /* Enough that a lane never waits for a square which only its own later work would free. */
+    int square_count = options->lane_count * clv_windows_place_count(options->frame_count) +
+                       options->held_count + options->depth;
     struct clv_pipe *pipe = *out = calloc(1, sizeof *pipe);
     if (!pipe)
         return clv_fail_memory("the pipeline");
-    pipe->frame_count = frame_count;
-    pipe->cancel = cancel;
-    int status = clv_queue_create(&pipe->work, DEPTH);
+    pipe->frame_count = options->frame_count;
+    pipe->cancel = options->cancel;
+    atomic_store(&pipe->open_lanes, options->lane_count);
+    int status = clv_queue_create(&pipe->work, options->depth);
     if (status == CLV_OK)
-        status = clv_queue_create(&pipe->free_work, DEPTH);
+        status = clv_queue_create(&pipe->free_work, options->depth);
     if (status == CLV_OK)
         status = clv_queue_create(&pipe->free_squares, square_count);
     if (status == CLV_OK)
-        status = fill(pipe, square_bytes, square_count);
+        status = clv_order_create(&pipe->order, options->job_count, options->ahead_max,
+                                  options->held_max_bytes);
+    if (status == CLV_OK)
+        status = fill(pipe, options, square_count);
     if (status != CLV_OK) {
         clv_pipe_free(pipe);
         *out = NULL;
@@ -58,6 +63,7 @@ void clv_pipe_free(struct clv_pipe *pipe)
     clv_queue_free(pipe->work);
     clv_queue_free(pipe->free_work);
     clv_queue_free(pipe->free_squares);
+    clv_order_free(pipe->order);
     free(pipe->items);
     free(pipe->frames);
     free(pipe->squares);
@@ -71,16 +77,23 @@ void clv_pipe_stop(struct clv_pipe *pipe)
     clv_queue_close(pipe->work);
     clv_queue_close(pipe->free_work);
     clv_queue_close(pipe->free_squares);
+    clv_order_stop(pipe->order);
 }
 
 void clv_pipe_finish(struct clv_pipe *pipe)
 {
-    clv_queue_close(pipe->work);
+    if (atomic_fetch_sub(&pipe->open_lanes, 1) == 1)
+        clv_queue_close(pipe->work);
 }
 
 bool clv_pipe_is_stopped(struct clv_pipe *pipe)
 {
     return atomic_load(&pipe->is_stopped) || clv_cancelled(pipe->cancel);
+}
+
+uint8_t **clv_pipe_places(struct clv_pipe *pipe, int lane)
+{
+    return pipe->at_place + (size_t)lane * (size_t)clv_windows_place_count(pipe->frame_count);
 }
 
 uint8_t *clv_pipe_take_square(struct clv_pipe *pipe)

@@ -1,5 +1,7 @@
-/* What flows from the decoding thread to the encoding one: pooled work items through a bounded
- * queue. Nothing is allocated once the pipe is made, and memory does not grow with the footage. */
+/* What flows from the decoding threads to the encoding one: pooled work items through one bounded
+ * queue. Each decoding thread is a lane; the items of a lane come in order, those of several as
+ * they happen to. Nothing is allocated once the pipe is made, and memory does not grow with the
+ * footage. */
 #ifndef CLV_INDEXER_PIPE_H
 #define CLV_INDEXER_PIPE_H
 
@@ -7,6 +9,8 @@
 #include "core/media/reader.h"
 #include "core/queue.h"
 #include "indexer/known.h"
+#include "indexer/order.h"
+#include "indexer/track.h"
 #include "indexer/windows.h"
 
 #include <stdatomic.h>
@@ -16,7 +20,7 @@
 
 #define CLV_JOB_ERROR_SIZE 1024
 
-/* One file to be read. The decoding thread fills the rest in and does not touch it any more once
+/* One file to be read. A decoding thread fills in what it finds and does not touch it any more once
  * it has sent CLV_WORK_END. */
 struct clv_job {
     const char *path;
@@ -29,6 +33,9 @@ struct clv_job {
     struct clv_media_info info;
     int64_t end_ticks; /* of the last frame */
     int64_t damage_count;
+    /* The encoding side's. */
+    struct clv_track track;
+    bool is_ended;
 };
 
 enum clv_work_kind {
@@ -41,6 +48,7 @@ enum clv_work_kind {
 
 struct clv_work {
     enum clv_work_kind kind;
+    int lane;
     struct clv_job *job;
     uint8_t *square; /* [R * R * 3]; goes back with clv_pipe_return_square() */
     struct clv_window window;
@@ -52,25 +60,39 @@ struct clv_pipe {
     struct clv_work *items;
     int64_t *frames;
     uint8_t *squares;
-    uint8_t **at_place; /* the decoding thread's: squares its window plan keeps; NULL: none */
-    int frame_count;    /* T */
+    struct clv_order *order;   /* of the jobs */
+    uint8_t **at_place;        /* [lanes, places] squares a lane's window plan keeps; NULL: none */
+    int frame_count;           /* T */
     struct clv_cancel *cancel; /* the caller's; may be NULL */
     atomic_bool is_stopped;
-    /* What the decoding thread has done so far. */
+    atomic_int open_lanes;
+    /* What the decoding threads have done so far, together. */
     _Atomic int64_t bytes_done, footage_ms, busy_us;
 };
 
-/* `held_count`: squares the encoding side keeps while it waits for more. */
-int clv_pipe_create(struct clv_pipe **out, size_t square_bytes, int frame_count, int held_count,
-                    struct clv_cancel *cancel);
-/* Both threads must be done with it. Accepts NULL. */
+struct clv_pipe_options {
+    size_t square_bytes;
+    int frame_count; /* T */
+    int lane_count;
+    int depth;      /* items between the two sides: how far decoding may run ahead */
+    int held_count; /* squares the encoding side keeps while it waits for more */
+    int job_count;
+    int ahead_max;         /* as of the order, */
+    size_t held_max_bytes; /* and this too */
+    struct clv_cancel *cancel;
+};
+
+int clv_pipe_create(struct clv_pipe **out, const struct clv_pipe_options *options);
+/* All threads must be done with it. Accepts NULL. */
 void clv_pipe_free(struct clv_pipe *pipe);
 
-/* Makes every wait on the pipe end, on both sides. */
+/* Makes every wait on the pipe end, on both sides, and those for the order of jobs. */
 void clv_pipe_stop(struct clv_pipe *pipe);
-/* No more work comes. */
+/* No more work comes of one lane; of all, when each has said so. */
 void clv_pipe_finish(struct clv_pipe *pipe);
 bool clv_pipe_is_stopped(struct clv_pipe *pipe);
+/* Where a lane's squares are kept [clv_windows_place_count(T)]. */
+uint8_t **clv_pipe_places(struct clv_pipe *pipe, int lane);
 
 /* A free square; NULL once stopped. */
 uint8_t *clv_pipe_take_square(struct clv_pipe *pipe);

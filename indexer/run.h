@@ -3,12 +3,12 @@
 #ifndef CLV_INDEXER_RUN_H
 #define CLV_INDEXER_RUN_H
 
+#include "indexer/batches.h"
 #include "indexer/decode.h"
 #include "indexer/encode.h"
 #include "indexer/ingest.h"
 #include "indexer/known.h"
 #include "indexer/scan.h"
-#include "indexer/track.h"
 
 #include <stdint.h>
 
@@ -19,9 +19,9 @@ struct clv_run {
     struct clv_ingest_options options; /* defaults filled in */
     char settings[64];                 /* as stored with the segments */
     struct clv_decode_settings decode;
+    struct clv_batches batches;
     struct clv_scan scan;
     struct clv_known *known;
-    struct clv_track track;
 
     struct clv_job *jobs; /* [scan.count] the files to be read */
     int job_count;
@@ -38,7 +38,7 @@ struct clv_run {
 void clv_run_report(struct clv_run *run, enum clv_ingest_event event, const char *path,
                     const char *detail);
 
-/* What came of a job that was read, whose segments are in run->track. A failure of the file is
+/* What came of a job that was read, whose segments all have their vectors. A failure of the file is
  * recorded and reported; what is returned is a failure of the store. */
 int clv_run_finish_job(struct clv_run *run, struct clv_job *job);
 /* Videos of the catalog under the given paths whose files are not there any more. */

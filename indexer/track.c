@@ -21,12 +21,12 @@ void clv_track_release(struct clv_track *track)
 
 void clv_track_clear(struct clv_track *track)
 {
-    track->count = 0;
+    track->count = track->awaited_count = 0;
 }
 
 static int grow(struct clv_track *track)
 {
-    size_t capacity = track->capacity ? track->capacity * 2 : 64;
+    size_t capacity = track->capacity ? track->capacity * 2 : 16;
     size_t floats = 0, bytes = 0;
     if (!clv_size_multiply(&floats, capacity, (size_t)track->dim) ||
         !clv_size_multiply(&bytes, floats, sizeof(float)))
@@ -42,14 +42,36 @@ static int grow(struct clv_track *track)
     return CLV_OK;
 }
 
-int clv_track_add(struct clv_track *track, size_t *index_out, const struct clv_segment *segment)
+static int append(struct clv_track *track, const struct clv_segment *segment)
 {
     int status = track->count == track->capacity ? grow(track) : CLV_OK;
+    if (status == CLV_OK)
+        track->segments[track->count++] = *segment;
+    return status;
+}
+
+int clv_track_add(struct clv_track *track, size_t *index_out, const struct clv_segment *segment)
+{
+    int status = append(track, segment);
     if (status != CLV_OK)
         return status;
-    *index_out = track->count;
-    track->segments[track->count++] = *segment;
+    *index_out = track->count - 1;
+    track->awaited_count++;
     return CLV_OK;
+}
+
+int clv_track_copy(struct clv_track *track, const struct clv_segment *segment, const float *vector)
+{
+    int status = append(track, segment);
+    if (status == CLV_OK)
+        memcpy(track->vectors + (track->count - 1) * (size_t)track->dim, vector,
+               (size_t)track->dim * sizeof *vector);
+    return status;
+}
+
+size_t clv_track_bytes(const struct clv_track *track)
+{
+    return track->count * (sizeof *track->segments + (size_t)track->dim * sizeof(float));
 }
 
 int clv_track_set(struct clv_track *track, size_t index, const float *mean)
@@ -65,6 +87,7 @@ int clv_track_set(struct clv_track *track, size_t index, const float *mean)
     for (int i = 0; i < track->dim; i++)
         vector[i] = (float)(mean[i] / norm);
     track->segments[index].norm = (float)norm;
+    track->awaited_count--;
     return CLV_OK;
 }
 

@@ -18,7 +18,8 @@ static int ok_count, fail_count, skip_count;
 static bool current_failed, current_skipped;
 static char skip_reason[512];
 
-static char *directories[64];
+enum { DIRECTORY_MAX = 128 };
+static char *directories[DIRECTORY_MAX];
 static int directory_count;
 static char *paths[4096];
 static int path_count;
@@ -140,7 +141,7 @@ const char *t_directory(void)
 {
     const char *base = getenv("TMPDIR");
     char *path = NULL;
-    if (directory_count == 64 ||
+    if (directory_count == DIRECTORY_MAX ||
         asprintf(&path, "%s/claverdb-test-XXXXXX", base ? base : "/tmp") < 0 || !mkdtemp(path)) {
         fprintf(stderr, "no temporary directory\n");
         exit(2);

@@ -50,6 +50,21 @@ int clv_encoder_slot_count(const struct clv_encoder *encoder)
     return encoder->options.slot_count;
 }
 
+int clv_encoder_frame_batch(const struct clv_encoder *encoder)
+{
+    return encoder->options.frame_batch_max;
+}
+
+int clv_encoder_window_batch(const struct clv_encoder *encoder)
+{
+    return encoder->options.window_batch_max;
+}
+
+struct clv_device *clv_encoder_device(const struct clv_encoder *encoder)
+{
+    return encoder->device;
+}
+
 int clv_encoder_slot_token_count(const struct clv_encoder *encoder)
 {
     return encoder->slot_token_count;

@@ -37,6 +37,10 @@ void clv_encoder_free(struct clv_encoder *encoder);
 
 const struct clv_model_config *clv_encoder_config(const struct clv_encoder *encoder);
 int clv_encoder_slot_count(const struct clv_encoder *encoder);
+/* Frames and windows a pass, at most. */
+int clv_encoder_frame_batch(const struct clv_encoder *encoder);
+int clv_encoder_window_batch(const struct clv_encoder *encoder);
+struct clv_device *clv_encoder_device(const struct clv_encoder *encoder);
 
 /* Spatial branch: pixels [count, 3, R, R] (host, normalised) into the frame slots given. Returns
  * when the pixels are read: the device may still be computing, beside which the next ones can be

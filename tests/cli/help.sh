@@ -29,7 +29,7 @@ flags_of() {
     done
     same "flags_of_$1" "$missing" ""
 }
-flags_of index '--length --stride --cut-score --no-cuts --force --retry-failed --prune --dry-run --decode-threads --decoder'
+flags_of index '--length --stride --cut-score --no-cuts --force --retry-failed --prune --dry-run --readers --decode-threads --decoder'
 flags_of search '--count --in --min-score --from --to --like --like-weight --exact'
 flags_of export '--last --output --copy --pad --no-audio --overwrite --no-clips --quality'
 flags_of ls '--failed --missing --segments --vectors'

@@ -26,6 +26,8 @@ struct world {
     const char *footage;
     struct clv_ingest_progress totals;
     int64_t segment_count; /* of a whole run */
+    int reader_count;
+    enum clv_batching batching;
 };
 
 static struct world world;
@@ -48,7 +50,11 @@ static int index_footage(void *payload)
     struct world *w = payload;
     struct clv_store *store = NULL;
     struct clv_store_options create = {.create = true};
-    struct clv_ingest_options options = {.length_ms = 400, .stride_ms = 200, .decode_threads = 1};
+    struct clv_ingest_options options = {.length_ms = 400,
+                                         .stride_ms = 200,
+                                         .reader_count = w->reader_count,
+                                         .decode_threads = 1,
+                                         .batching = w->batching};
     struct clv_model_row row = {
         .name = "m", .path = "", .dim = w->model.config.embed_dim, .frame_count = T};
     w->totals = (struct clv_ingest_progress){0};
@@ -123,12 +129,31 @@ static void indexing_survives_sqlites_lost_memory(void)
     indexing_survives(FAULT_SQLITE, 6);
 }
 
+/* The fault may meet any of the threads, at any moment. */
+static void several_readers_survive(void)
+{
+    world.reader_count = 3;
+    indexing_survives(FAULT_MEMORY, 30);
+    indexing_survives(FAULT_FILES, 10);
+    world.reader_count = 0;
+}
+
+static void shared_batches_survive(void)
+{
+    world.reader_count = 2;
+    world.batching = CLV_BATCHING_SHARED;
+    indexing_survives(FAULT_MEMORY, 30);
+    indexing_survives(FAULT_FILES, 10);
+    world.reader_count = 0;
+    world.batching = CLV_BATCHING_DEVICE;
+}
+
 static int set_up(struct world *w)
 {
     struct clv_model_config config;
     struct random_model_options random = {.seed = 4};
     struct clv_device_options device = {.kind = CLV_DEVICE_CPU, .thread_count = 1};
-    struct clv_encoder_options encoder = {.no_text = true};
+    struct clv_encoder_options encoder = {.no_text = true, .slot_count = 16, .window_batch_max = 4};
     const struct clip clip = {.width = 64, .height = 64, .frame_count = 30, .scene_length = 15};
     const struct clip other = {.width = 64, .height = 64, .frame_count = 5};
     const char *path = t_path(t_directory(), "model.safetensors");
@@ -171,6 +196,8 @@ int main(void)
         T_RUN(indexing_survives_lost_memory);
         T_RUN(indexing_survives_a_failing_disk);
         T_RUN(indexing_survives_sqlites_lost_memory);
+        T_RUN(several_readers_survive);
+        T_RUN(shared_batches_survive);
     }
     clv_encoder_free(world.encoder);
     clv_model_release(&world.model);

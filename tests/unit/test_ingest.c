@@ -743,6 +743,347 @@ static void refuses_paths_that_are_not_there(void)
     clv_store_close(base.store);
 }
 
+/* ---- several files at once ---- */
+
+static int run_readers(struct base *base, const struct clv_ingest_options *options)
+{
+    const char *path = base->folder;
+    struct clv_encoder *encoder = NULL;
+    int status = clv_ingest_encoder(&encoder, device, &model, options);
+    if (status != CLV_OK)
+        return status;
+    watch.note_count = watch.progress_count = 0;
+    status = clv_ingest_paths(&totals, base->store, encoder, base->model_id, &path, 1, options,
+                              on_report, &watch);
+    clv_encoder_free(encoder);
+    return status;
+}
+
+/* `count` files of the same few pictures and different content: a box behind the video that
+ * players pass over. */
+static void write_variants(struct base *base, const char *name, int count)
+{
+    uint8_t box[12] = {0, 0, 0, 12, 'f', 'r', 'e', 'e'};
+    size_t size;
+    uint8_t *data = clip_bytes(t_path(base->folder, name), &size);
+    uint8_t *whole = realloc(data, size + sizeof box);
+    REQUIRE(whole != NULL);
+    for (int i = 0; i < count; i++) {
+        char path[64];
+        box[8] = (uint8_t)(i / 100);
+        box[9] = (uint8_t)(i % 100);
+        memcpy(whole + size, box, sizeof box);
+        snprintf(path, sizeof path, "variant_%03d.mp4", i);
+        clip_put(t_path(base->folder, path), whole, size + sizeof box);
+    }
+    free(whole);
+}
+
+/* Long and short, good and bad, some of them twice. */
+static void make_many(struct base *base)
+{
+    write_clip(base, "a_long.mp4", 400, 90, 128);
+    for (int i = 0; i < 12; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "clip_%02d.%s", i, i % 3 ? "mp4" : "mkv");
+        write_clip(base, name, 1 + 7 * i, i % 4 == 1 ? 20 : 0, 96 + 16 * (i % 3));
+    }
+    put_garbage(base, "clip_03_bad.mp4");
+    put_garbage(base, "clip_05_bad.mp4");
+    copy_in(base, "clip_04.mp4", "clip_04_copy.mp4");
+    copy_in(base, "a_long.mp4", "z_copy.mp4");
+    clip_put(t_path(base->folder, "clip_09_empty.mp4"), "", 0);
+}
+
+static void share_folder(struct base *base, const struct base *from)
+{
+    snprintf(base->folder, sizeof base->folder, "%s", from->folder);
+}
+
+static struct clv_bytes list_notes(void)
+{
+    struct clv_bytes text = {0};
+    for (int i = 0; i < watch.note_count; i++)
+        clv_bytes_format(&text, "%d %s\n", (int)watch.notes[i].event, watch.notes[i].name);
+    clv_bytes_text(&text, "");
+    return text;
+}
+
+/* Ids, in order of path: what is stored first has the lowest. */
+static int dump_id(const struct clv_video_row *row, void *payload)
+{
+    clv_bytes_format(payload, "%s %lld\n", clv_path_base(row->path), (long long)row->id);
+    return CLV_OK;
+}
+
+static struct clv_bytes dump_ids(struct base *base)
+{
+    struct clv_bytes text = {0};
+    CHECK_OK(clv_store_videos(base->store, NULL, base->model_id, dump_id, &text));
+    clv_bytes_text(&text, "");
+    return text;
+}
+
+static void check_same_text(struct clv_bytes got, struct clv_bytes want)
+{
+    CHECK(want.size_bytes > 20);
+    CHECK_STRING(got.data, want.data);
+    clv_bytes_release(&got);
+    clv_bytes_release(&want);
+}
+
+/* Bit for bit, ids and the order of reports too; also with more threads than files. */
+static void readers_do_not_matter(void)
+{
+    struct base one;
+    if (!open_base(&one))
+        return;
+    make_many(&one);
+    CHECK_OK(run_readers(&one, &usual));
+    check_totals(15, 0, 0, 3, 0, 0);
+    const struct clv_ingest_progress want = totals;
+    struct clv_bytes notes = list_notes();
+    for (int readers = 2; readers <= 32; readers *= 2) {
+        struct base several;
+        struct clv_ingest_options options = usual;
+        options.reader_count = readers;
+        if (!open_base(&several))
+            return;
+        share_folder(&several, &one);
+        CHECK_OK(run_readers(&several, &options));
+        check_totals(15, 0, 0, 3, 0, 0);
+        CHECK_INT(totals.frame_count, want.frame_count);
+        CHECK_INT(totals.segment_count, want.segment_count);
+        CHECK_INT(totals.footage_ms, want.footage_ms);
+        CHECK_INT(totals.bytes_done, totals.bytes_total);
+        CHECK_INT(totals.bytes_total, want.bytes_total);
+        CHECK(strcmp(clv_ingest_limit(&totals), "") != 0);
+        CHECK(totals.decode_s > 0 && totals.decode_s <= totals.elapsed_s);
+        struct clv_bytes now = list_notes();
+        CHECK_STRING(now.data, notes.data);
+        clv_bytes_release(&now);
+        check_same_text(dump_base(&several), dump_base(&one));
+        check_same_text(dump_ids(&several), dump_ids(&one));
+        check_clean(&several);
+        clv_store_close(several.store);
+    }
+    clv_bytes_release(&notes);
+    clv_store_close(one.store);
+}
+
+/* ---- batches that span videos ---- */
+
+struct vectors {
+    struct clv_bytes facts; /* all but vectors and norms */
+    float *values;
+    size_t count, capacity;
+    struct base *base;
+};
+
+static void add_values(struct vectors *vectors, const float *values, size_t count)
+{
+    if (vectors->count + count > vectors->capacity) {
+        vectors->capacity = 2 * (vectors->count + count);
+        vectors->values = realloc(vectors->values, vectors->capacity * sizeof *vectors->values);
+        REQUIRE(vectors->values != NULL);
+    }
+    memcpy(vectors->values + vectors->count, values, count * sizeof *values);
+    vectors->count += count;
+}
+
+static int add_segment(const struct clv_hit *segment, const float *vector, void *payload)
+{
+    struct vectors *vectors = payload;
+    clv_bytes_format(&vectors->facts, " %lld-%lld/%d\n", (long long)segment->start_ticks,
+                     (long long)segment->end_ticks, segment->shot);
+    add_values(vectors, &segment->norm, 1);
+    add_values(vectors, vector, (size_t)model.config.embed_dim);
+    return CLV_OK;
+}
+
+static int add_video(const struct clv_video_row *row, void *payload)
+{
+    struct vectors *vectors = payload;
+    clv_bytes_format(&vectors->facts, "%lld %s %d\n", (long long)row->id, clv_path_base(row->path),
+                     (int)row->status);
+    return clv_store_segments(vectors->base->store, row->id, vectors->base->model_id, add_segment,
+                              vectors);
+}
+
+static struct vectors read_vectors(struct base *base)
+{
+    struct vectors vectors = {.base = base};
+    CHECK_OK(clv_store_videos(base->store, NULL, base->model_id, add_video, &vectors));
+    clv_bytes_text(&vectors.facts, "");
+    return vectors;
+}
+
+/* The same segments with the same vectors, but for rounding: a half-precision step at most. */
+static void check_near(struct base *got_base, struct base *want_base)
+{
+    struct vectors got = read_vectors(got_base), want = read_vectors(want_base);
+    CHECK(want.count > 100);
+    CHECK_STRING(got.facts.data, want.facts.data);
+    CHECK_INT(got.count, want.count);
+    double most = 0;
+    for (size_t i = 0; i < got.count && i < want.count; i++)
+        most = fmax(most, fabs((double)got.values[i] - want.values[i]));
+    CHECK_NEAR(most, 0, 1e-3);
+    clv_bytes_release(&got.facts);
+    clv_bytes_release(&want.facts);
+    free(got.values);
+    free(want.values);
+}
+
+static void shared_batches_give_the_same(void)
+{
+    struct base own;
+    if (!open_base(&own))
+        return;
+    make_many(&own);
+    CHECK_OK(run_readers(&own, &usual));
+    const int64_t frame_count = totals.frame_count;
+    for (int readers = 1; readers <= 8; readers += 3) {
+        struct base shared;
+        struct clv_ingest_options options = usual;
+        options.batching = CLV_BATCHING_SHARED;
+        options.reader_count = readers;
+        if (!open_base(&shared))
+            return;
+        share_folder(&shared, &own);
+        CHECK_OK(run_readers(&shared, &options));
+        check_totals(15, 0, 0, 3, 0, 0);
+        CHECK_INT(totals.frame_count, frame_count);
+        CHECK_INT(totals.bytes_done, totals.bytes_total);
+        check_near(&shared, &own);
+        check_clean(&shared);
+        /* Nothing is left to be done. */
+        CHECK_OK(run_readers(&shared, &options));
+        check_totals(0, 15, 0, 3, 0, 0);
+        clv_store_close(shared.store);
+    }
+    clv_store_close(own.store);
+}
+
+/* A batch that takes more videos than may be read ahead goes before it is full. */
+static void a_batch_does_not_wait_for_what_waits_for_it(void)
+{
+    enum { FILES = 280 };
+    struct base base;
+    if (!open_base(&base))
+        return;
+    struct clip clip = {.width = 32, .height = 32, .frame_count = 1};
+    clip_write(base.folder, "a.mp4", &clip);
+    write_variants(&base, "a.mp4", FILES);
+    struct clv_ingest_options options = usual;
+    options.batching = CLV_BATCHING_SHARED;
+    options.reader_count = 3;
+    struct clv_encoder *encoder = NULL;
+    struct clv_encoder_options large = {.no_text = true,
+                                        .slot_count = 2000,
+                                        .frame_batch_max = 2 * FILES,
+                                        .window_batch_max = 2 * FILES};
+    REQUIRE_OK(clv_encoder_create(&encoder, device, model.weights, &model.config, &large));
+    const char *path = base.folder;
+    CHECK_OK(clv_ingest_paths(&totals, base.store, encoder, base.model_id, &path, 1, &options,
+                              on_report, &watch));
+    clv_encoder_free(encoder);
+    check_totals(FILES + 1, 0, 0, 0, 0, 0);
+    CHECK_INT(totals.segment_count, FILES + 1);
+    check_clean(&base);
+    clv_store_close(base.store);
+}
+
+static void several_readers_can_be_stopped(enum clv_batching batching)
+{
+    struct base whole, broken;
+    struct clv_ingest_options options = usual;
+    if (!open_base(&whole) || !open_base(&broken))
+        return;
+    options.reader_count = 5;
+    options.batching = batching;
+    make_many(&whole);
+    share_folder(&broken, &whole);
+    CHECK_OK(run_readers(&whole, &options));
+    int indexed = 0;
+    for (int round = 0; round < 3; round++) {
+        struct clv_cancel cancel = {0};
+        struct clv_ingest_options stopped = options;
+        stopped.cancel = watch.cancel_at_first = &cancel;
+        CHECK_ERROR(run_readers(&broken, &stopped), CLV_ECANCELED, "stopped");
+        watch.cancel_at_first = NULL;
+        /* Each run finishes the write in hand and none after it. */
+        CHECK_INT(totals.indexed_count, 1);
+        CHECK_INT(totals.unchanged_count, indexed);
+        indexed++;
+        check_clean(&broken);
+    }
+    CHECK_OK(run_readers(&broken, &options));
+    check_totals(15 - indexed, indexed, 0, 3, 0, 0);
+    if (batching == CLV_BATCHING_OWN)
+        check_same_text(dump_base(&broken), dump_base(&whole));
+    else
+        check_near(&broken, &whole);
+    check_clean(&broken);
+    clv_store_close(whole.store);
+    clv_store_close(broken.store);
+}
+
+static void readers_stop_and_go_on(void)
+{
+    several_readers_can_be_stopped(CLV_BATCHING_OWN);
+}
+
+static void shared_batches_stop_and_go_on(void)
+{
+    several_readers_can_be_stopped(CLV_BATCHING_SHARED);
+}
+
+/* One of several files fails when much of it has been through the model. */
+static void a_file_that_changes_spoils_no_other(void)
+{
+    for (int batching = CLV_BATCHING_OWN; batching <= CLV_BATCHING_SHARED; batching++) {
+        struct base base;
+        if (!open_base(&base))
+            return;
+        write_clip(&base, "a_growing.mp4", 900, 0, 128);
+        for (int i = 0; i < 5; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "clip_%d.mp4", i);
+            write_clip(&base, name, 20 + i, 0, 128);
+        }
+        struct clv_ingest_options fine = usual;
+        fine.length_ms = 100;
+        fine.stride_ms = 25;
+        fine.reader_count = 3;
+        fine.batching = (enum clv_batching)batching;
+        watch.append_to = t_path(base.folder, "a_growing.mp4");
+        CHECK_OK(run_readers(&base, &fine));
+        check_totals(5, 0, 0, 1, 0, 0);
+        CHECK(noted(CLV_INGEST_FAILED, "a_growing.mp4", "changed while being read"));
+        CHECK_OK(run_readers(&base, &fine));
+        check_totals(1, 5, 0, 0, 0, 0);
+        check_clean(&base);
+        clv_store_close(base.store);
+    }
+}
+
+/* The store's refusal ends all readers. */
+static void a_failing_store_stops_several_readers(void)
+{
+    struct base base;
+    struct clv_ingest_options options = usual;
+    if (!open_base(&base))
+        return;
+    options.reader_count = 4;
+    make_many(&base);
+    base.model_id += 77;
+    int status = run_readers(&base, &options);
+    CHECK(status < 0 && status != CLV_ECANCELED);
+    CHECK_INT(totals.indexed_count, 0);
+    clv_store_close(base.store);
+}
+
 int main(void)
 {
     struct clv_model_config config;
@@ -770,6 +1111,13 @@ int main(void)
     T_RUN(gives_the_same_every_time);
     T_RUN(stops_where_the_store_fails);
     T_RUN(refuses_paths_that_are_not_there);
+    T_RUN(readers_do_not_matter);
+    T_RUN(shared_batches_give_the_same);
+    T_RUN(a_batch_does_not_wait_for_what_waits_for_it);
+    T_RUN(readers_stop_and_go_on);
+    T_RUN(shared_batches_stop_and_go_on);
+    T_RUN(a_file_that_changes_spoils_no_other);
+    T_RUN(a_failing_store_stops_several_readers);
     clv_model_release(&model);
     clv_device_close(device);
     return t_end();
