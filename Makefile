@@ -281,7 +281,7 @@ bench: all $(BENCH_BIN) $(TOOL_BIN)
 
 # On a machine with a device: what runs on it, and that it does run.
 CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%)) tests/unit/test_decoder_cuda
-CUDA_BENCHES := bench_encode bench_train bench_kernels bench_decode
+CUDA_BENCHES := bench_encode bench_train bench_kernels bench_decode bench_index
 COMPUTE_SANITIZER ?= $(firstword $(wildcard $(CUDA_HOME)/bin/compute-sanitizer) compute-sanitizer)
 need-cuda:
 	@test '$(CUDA)' != 0 || { echo 'this build has no CUDA: there is no nvcc, or CUDA=0'; exit 2; }

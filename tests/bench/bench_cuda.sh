@@ -51,6 +51,7 @@ for precision in bf16 $([ -n "$quick" ] || echo tf32 fp32); do
     ours bench_train $sweep "$trained"
     # shellcheck disable=SC2086
     ours bench_kernels $kernels
+    ours bench_index --arch "$trained" --readers 0,1,4
 done
 ours bench_decode
 unset CLV_BENCH_PRECISION

@@ -1,7 +1,8 @@
 /* Indexing: how many times faster than real time, beside decoding alone (the limit), with the time
  * each stage was busy.
- *   bench_index [--arch NAME] [--runs N] [PATH…]
- * A random vit-b-32 with T = 8 where no other is named; clips made up here where no path is. */
+ *   bench_index [--arch NAME] [--runs N] [--readers N,N…] [--batching own|shared] [PATH…]
+ * A random vit-b-32 with T = 8 where no other is named; where no path is, films made up here: a few
+ * long ones, and many short ones. Each number of readers is a case; 0 is the device's own. */
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/file.h"
@@ -22,7 +23,31 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FRAMES = 8, CLIPS = 3, CLIP_FRAMES = 500, PEAK_SIDE = 2048 };
+enum { FRAMES = 8, PEAK_SIDE = 2048, READERS_MAX = 8 };
+
+static struct {
+    const char *arch;
+    int runs;
+    int readers[READERS_MAX], readers_count;
+    enum clv_batching batching;
+} flags = {.arch = "vit-b-32", .runs = 1, .readers_count = 1};
+
+/* What is indexed. */
+struct footage {
+    const char *name;
+    const char *const *paths;
+    int path_count;
+    struct clv_scan scan;
+    double decode_speed;
+};
+
+/* Films made up here. */
+struct films {
+    const char *name;
+    int count, frame_count, width, height;
+};
+static const struct films films[] = {{"long films", 3, 500, 1280, 720},
+                                     {"short films", 60, 50, 640, 360}};
 
 static char directory[] = "/tmp/bench_index.XXXXXX";
 
@@ -66,19 +91,20 @@ static void paint(struct clv_image *image, int clip, int frame)
     }
 }
 
-static void make_clips(const char *folder)
+static void make_films(const char *folder, const struct films *made)
 {
     struct clv_image image;
     check(clv_directory_create(folder));
-    check(clv_image_create(&image, 1280, 720));
-    for (int clip = 0; clip < CLIPS; clip++) {
+    check(clv_image_create(&image, made->width, made->height));
+    for (int film = 0; film < made->count; film++) {
         struct clv_writer *writer = NULL;
-        struct clv_writer_options options = {.width = 1280, .height = 720, .frame_time = {1, 25}};
+        struct clv_writer_options options = {
+            .width = made->width, .height = made->height, .frame_time = {1, 25}};
         char path[4200];
-        snprintf(path, sizeof path, "%s/%d.mp4", folder, clip);
+        snprintf(path, sizeof path, "%s/%d.mp4", folder, film);
         check(clv_writer_open(&writer, path, &options));
-        for (int frame = 0; frame < CLIP_FRAMES; frame++) {
-            paint(&image, clip, frame);
+        for (int frame = 0; frame < made->frame_count; frame++) {
+            paint(&image, film, frame);
             check(clv_writer_add(writer, &image));
         }
         check(clv_writer_finish(writer));
@@ -110,26 +136,28 @@ static double decode_all(const struct clv_scan *scan)
     return footage_s;
 }
 
-static double bench_decode(const struct clv_scan *scan, int runs)
+static void bench_decode(struct footage *footage)
 {
     struct bench bench;
     double footage_s = 0;
-    bench_begin(&bench, "index", "decode alone");
-    for (int i = 0; i < runs; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s, decoding alone", footage->name);
+    bench_begin(&bench, "index", name);
+    for (int i = 0; i < flags.runs; i++) {
         double begun = clv_clock_seconds();
-        footage_s = decode_all(scan);
+        footage_s = decode_all(&footage->scan);
         bench_sample(&bench, clv_clock_seconds() - begun);
     }
-    double speed = footage_s / bench_min(&bench);
-    bench_number(&bench, "files", scan->count);
+    footage->decode_speed = footage_s / bench_min(&bench);
+    bench_number(&bench, "files", footage->scan.count);
     bench_number(&bench, "footage_s", footage_s);
-    bench_number(&bench, "times_real_time", speed);
+    bench_number(&bench, "times_real_time", footage->decode_speed);
     bench_end(&bench);
-    return speed;
 }
 
-static struct clv_ingest_progress index_once(struct clv_encoder *encoder, const char *const *paths,
-                                             int path_count)
+static struct clv_ingest_progress index_once(struct clv_encoder *encoder,
+                                             const struct footage *footage,
+                                             const struct clv_ingest_options *options)
 {
     struct clv_ingest_progress totals;
     struct clv_store *store = NULL;
@@ -137,36 +165,34 @@ static struct clv_ingest_progress index_once(struct clv_encoder *encoder, const 
     const struct clv_model_config *config = clv_encoder_config(encoder);
     struct clv_model_row row = {
         .name = "bench", .path = "", .dim = config->embed_dim, .frame_count = config->frame_count};
-    struct clv_ingest_options options = {0};
     char path[4096];
     path_in(path, "db");
     remove_all(path);
     check(clv_store_open(&store, path, &create));
     check(clv_store_model_put(store, &row));
-    check(
-        clv_ingest_paths(&totals, store, encoder, row.id, paths, path_count, &options, NULL, NULL));
+    check(clv_ingest_paths(&totals, store, encoder, row.id, footage->paths, footage->path_count,
+                           options, NULL, NULL));
     clv_store_close(store);
     return totals;
 }
 
-static void bench_whole(struct clv_device *device, const struct clv_model *model, const char *arch,
-                        const char *const *paths, int path_count, int runs, double decode_speed)
+static void bench_whole(struct clv_device *device, const struct clv_model *model,
+                        const struct footage *footage, int readers)
 {
     struct bench bench;
     struct clv_model_facts facts;
     struct clv_encoder *encoder = NULL;
     struct clv_ingest_progress best = {0};
-    /* As `claverdb index` makes it. */
-    struct clv_encoder_options options = {
-        .no_text = true, .slot_count = 4 * FRAMES + 8, .window_batch_max = 4};
-    check(clv_encoder_create(&encoder, device, model->weights, &model->config, &options));
+    const struct clv_ingest_options options = {.reader_count = readers, .batching = flags.batching};
+    check(clv_ingest_encoder(&encoder, device, model, &options));
     check(clv_model_facts(&facts, model));
     double peak = bench_sgemm_peak(device, PEAK_SIDE);
-    char name[64];
-    snprintf(name, sizeof name, "%s T=%d", arch, FRAMES);
+    char name[128];
+    snprintf(name, sizeof name, "%s, %s T=%d, %d readers", footage->name, flags.arch, FRAMES,
+             readers);
     bench_begin(&bench, "index", name);
-    for (int i = 0; i < runs; i++) {
-        struct clv_ingest_progress totals = index_once(encoder, paths, path_count);
+    for (int i = 0; i < flags.runs; i++) {
+        struct clv_ingest_progress totals = index_once(encoder, footage, &options);
         bench_sample(&bench, totals.elapsed_s);
         if (i == 0 || totals.elapsed_s < best.elapsed_s)
             best = totals;
@@ -180,15 +206,26 @@ static void bench_whole(struct clv_device *device, const struct clv_model *model
     bench_number(&bench, "segments", (double)best.segment_count);
     bench_number(&bench, "frames", (double)best.frame_count);
     bench_number(&bench, "times_real_time", speed);
-    bench_number(&bench, "decode_times_real_time", decode_speed);
+    bench_number(&bench, "decode_times_real_time", footage->decode_speed);
     bench_number(&bench, "decode_busy", best.decode_s / best.elapsed_s);
     bench_number(&bench, "encode_busy", best.encode_s / best.elapsed_s);
     bench_number(&bench, "write_busy", best.write_s / best.elapsed_s);
+    bench_text(&bench, "limited_by", clv_ingest_limit(&best));
     bench_number(&bench, "encode_gflops", 2 * gmacs / best.encode_s);
     bench_number(&bench, "peak_gflops", again > peak ? again : peak);
     bench_number(&bench, "peak_mib", bench_peak_mib());
     bench_end(&bench);
     clv_encoder_free(encoder);
+}
+
+static void bench_footage(struct clv_device *device, const struct clv_model *model,
+                          struct footage *footage)
+{
+    check(clv_scan_paths(&footage->scan, footage->paths, footage->path_count, NULL));
+    bench_decode(footage);
+    for (int i = 0; i < flags.readers_count; i++)
+        bench_whole(device, model, footage, flags.readers[i]);
+    clv_scan_release(&footage->scan);
 }
 
 static void open_model(struct clv_model *out, const char *arch)
@@ -206,39 +243,54 @@ static void open_model(struct clv_model *out, const char *arch)
     unlink(path);
 }
 
+static bool read_flag(const char *flag, const char *value)
+{
+    if (strcmp(flag, "--arch") == 0) {
+        flags.arch = value;
+    } else if (strcmp(flag, "--runs") == 0) {
+        flags.runs = (int)strtol(value, NULL, 10);
+    } else if (strcmp(flag, "--readers") == 0) {
+        char *end = (char *)value;
+        for (flags.readers_count = 0; *end && flags.readers_count < READERS_MAX; end += *end == ',')
+            flags.readers[flags.readers_count++] = (int)strtol(end, &end, 10);
+    } else if (strcmp(flag, "--batching") == 0) {
+        flags.batching = strcmp(value, "shared") == 0 ? CLV_BATCHING_SHARED : CLV_BATCHING_OWN;
+    } else {
+        return false;
+    }
+    return flags.runs >= 1 && flags.readers_count >= 1;
+}
+
 int main(int argc, char **argv)
 {
-    const char *arch = "vit-b-32";
-    int runs = 1, first = 1;
+    int first = 1;
     /* As the program does: idle OpenMP threads must not take the decoder's time. */
     if (!getenv("GOMP_SPINCOUNT") && setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
         execv("/proc/self/exe", argv);
-    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
-        if (strcmp(argv[first], "--arch") == 0)
-            arch = argv[first + 1];
-        else if (strcmp(argv[first], "--runs") == 0)
-            runs = (int)strtol(argv[first + 1], NULL, 10);
-    }
-    if (!mkdtemp(directory) || runs < 1)
+    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2)
+        if (!read_flag(argv[first], argv[first + 1]))
+            return 2;
+    if (!mkdtemp(directory))
         return 2;
-    char made[4096];
-    path_in(made, "clips");
-    const char *own = made;
-    const char *const *paths = argc > first ? (const char *const *)argv + first : &own;
-    int path_count = argc > first ? argc - first : 1;
-    if (argc <= first)
-        make_clips(made);
     struct clv_model model;
-    struct clv_scan scan;
     struct clv_device *device = NULL;
-    check(clv_device_open(&device, NULL));
+    check(bench_device_open(&device));
     fprintf(stderr, "bench_index: %s\n", clv_device_name(device));
-    check(clv_scan_paths(&scan, paths, path_count, NULL));
-    double decode_speed = bench_decode(&scan, runs);
-    open_model(&model, arch);
-    bench_whole(device, &model, arch, paths, path_count, runs, decode_speed);
+    open_model(&model, flags.arch);
+    if (argc > first) {
+        struct footage footage = {"footage", (const char *const *)argv + first, argc - first,
+                                  .decode_speed = 0};
+        bench_footage(device, &model, &footage);
+    }
+    for (size_t i = 0; argc <= first && i < sizeof films / sizeof *films; i++) {
+        char made[4096];
+        const char *path = made;
+        struct footage footage = {films[i].name, &path, 1, .decode_speed = 0};
+        path_in(made, films[i].name);
+        make_films(made, &films[i]);
+        bench_footage(device, &model, &footage);
+    }
     clv_model_release(&model);
-    clv_scan_release(&scan);
     clv_device_close(device);
     remove_all(directory);
     return 0;
