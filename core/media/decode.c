@@ -86,7 +86,7 @@ void clv_decode_close(struct clv_decode *decode)
 {
     av_packet_free(&decode->packet);
     avcodec_free_context(&decode->codec);
-    clv_replay_release(&decode->replay);
+    clv_handover_release(&decode->handover);
     clv_gpu_pool_release(&decode->pool);
     clv_input_close(&decode->input);
     decode->stream = NULL;
@@ -123,7 +123,7 @@ static bool read_packet(struct clv_decode *decode)
 static int send_packet(struct clv_decode *decode)
 {
     if (decode->is_on_gpu && !decode->decoder->is_required) {
-        int64_t number = clv_replay_keep(&decode->replay, decode->packet);
+        int64_t number = clv_handover_keep(&decode->handover, decode->packet);
         if (number < 0)
             return (int)number;
         decode->codec->reordered_opaque = number;
@@ -134,7 +134,7 @@ static int send_packet(struct clv_decode *decode)
 /* One packet into the decoder, or word that there are no more. */
 static int feed(struct clv_decode *decode)
 {
-    const AVPacket *again = decode->is_on_gpu ? NULL : clv_replay_packet(&decode->replay);
+    const AVPacket *again = decode->is_on_gpu ? NULL : clv_handover_packet(&decode->handover);
     if (again)
         return avcodec_send_packet(decode->codec, again);
     if (!read_packet(decode))
@@ -158,13 +158,13 @@ static int leave_gpu(struct clv_decode *decode, int error)
 {
     if (decode->decoder->is_required)
         return fail_on_gpu(decode, error);
-    if (decode->replay.is_broken)
+    if (decode->handover.is_broken)
         return clv_fail_memory("packets");
     char reason[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(error, reason, sizeof reason);
     clv_log(CLV_LOG_DEBUG, "the GPU fails in '%s' (%s), the CPU goes on", decode->path, reason);
-    decode->damage_count -= decode->replay.damage_count;
-    clv_replay_start(&decode->replay);
+    decode->damage_count -= decode->handover.damage_count;
+    clv_handover_start(&decode->handover);
     return open_on_cpu(decode);
 }
 
@@ -182,17 +182,17 @@ static void replace(AVFrame *held, AVFrame *frame)
  * comes down here. */
 static bool is_new(struct clv_decode *decode, AVFrame *frame)
 {
-    struct clv_replay *replay = &decode->replay;
-    if (!replay->is_running)
+    struct clv_handover *handover = &decode->handover;
+    if (!handover->is_running)
         return true;
-    int64_t number = clv_replay_number(replay, frame);
-    replay->is_running = number <= replay->given;
-    for (size_t i = 0; i < 2 && replay->is_running; i++) {
+    int64_t number = clv_handover_number(handover, frame);
+    handover->is_running = number <= handover->given;
+    for (size_t i = 0; i < 2 && handover->is_running; i++) {
         AVFrame *held = decode->held[i];
         if (held && clv_gpu_holds(held) && held->reordered_opaque == number)
             replace(held, frame);
     }
-    return !replay->is_running;
+    return !handover->is_running;
 }
 
 /* Takes a frame that came. 1, 0 where it is none that is waited for, or an error. */
@@ -209,7 +209,7 @@ static int take(struct clv_decode *decode, AVFrame *frame)
         return AVERROR(ENOSYS);
     }
     if (!decode->decoder->is_required)
-        clv_replay_give(&decode->replay, frame);
+        clv_handover_give(&decode->handover, frame);
     return 1;
 }
 
@@ -250,7 +250,7 @@ static int run(struct clv_decode *decode, AVFrame *frame, const AVFrame *wanted)
             status = leave_gpu(decode, error);
         else if (error == AVERROR(ENOMEM))
             status = clv_ffmpeg_fail(CLV_ENOMEM, error, "cannot decode '%s'", decode->path);
-        else if (error < 0 && !decode->replay.waits_for_key)
+        else if (error < 0 && !decode->handover.waits_for_key)
             count_damage(decode, error);
         if (status != CLV_OK)
             return status;
@@ -287,7 +287,7 @@ bool clv_decode_seek(struct clv_decode *decode, int64_t ticks)
     if (av_seek_frame(format, decode->stream->index, ticks, AVSEEK_FLAG_BACKWARD) < 0)
         return false;
     avcodec_flush_buffers(decode->codec);
-    clv_replay_reset(&decode->replay);
+    clv_handover_reset(&decode->handover);
     return true;
 }
 

@@ -5,8 +5,8 @@
 #define CLV_CORE_MEDIA_DECODE_H
 
 #include "core/media/gpu.h"
+#include "core/media/handover.h"
 #include "core/media/input.h"
-#include "core/media/replay.h"
 
 struct clv_decode {
     struct clv_input input;
@@ -18,7 +18,7 @@ struct clv_decode {
     int thread_count;                  /* of the CPU */
     const struct clv_decoder *decoder; /* the caller's; NULL: the CPU */
     bool is_on_gpu;
-    struct clv_replay replay;
+    struct clv_handover handover;
     struct clv_gpu_pool pool;
     AVFrame *held[2]; /* the caller's own, which it keeps frames in; NULL: none */
     int64_t packet_count;

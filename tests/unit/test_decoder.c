@@ -3,7 +3,7 @@
  * gives must be the same whatever fails, and where. */
 #include "core/error.h"
 #include "core/media/gpu.h"
-#include "core/media/replay.h"
+#include "core/media/handover.h"
 #include "tests/t.h"
 #include "tests/unit/clips.h"
 #include "tests/unit/transcript.h"
@@ -369,19 +369,19 @@ static void says_when_the_gpu_must_and_cannot(void)
 /* Where no keyframe comes for long, packets are not kept for ever. */
 static void bounds_what_is_kept(void)
 {
-    struct clv_replay replay = {0};
+    struct clv_handover handover = {0};
     AVPacket *packet = av_packet_alloc();
     REQUIRE(packet && av_new_packet(packet, 16 << 20) == 0);
     int kept = 0;
     int64_t number;
-    while ((number = clv_replay_keep(&replay, packet)) >= 0)
+    while ((number = clv_handover_keep(&handover, packet)) >= 0)
         CHECK_INT(number, kept++);
     CHECK_INT(number, AVERROR(ENOBUFS));
     CHECK_INT(kept, 16);
-    CHECK(!replay.is_broken);
-    clv_replay_reset(&replay);
-    CHECK_INT(clv_replay_keep(&replay, packet), 0);
-    clv_replay_release(&replay);
+    CHECK(!handover.is_broken);
+    clv_handover_reset(&handover);
+    CHECK_INT(clv_handover_keep(&handover, packet), 0);
+    clv_handover_release(&handover);
     av_packet_free(&packet);
 }
 

@@ -1,15 +1,15 @@
 /* Private: what it takes to go on with another decoder in the middle of a stream, without losing a
  * frame or giving one twice: the packets since the last keyframe that was given out, and how many
  * frames have been given since. */
-#ifndef CLV_CORE_MEDIA_REPLAY_H
-#define CLV_CORE_MEDIA_REPLAY_H
+#ifndef CLV_CORE_MEDIA_HANDOVER_H
+#define CLV_CORE_MEDIA_HANDOVER_H
 
 #include "core/media/ffmpeg.h"
 
 #include <stdbool.h>
 
 /* Zero-initialise. Frames are numbered from 1 on, packets from 0 on, since opening or seeking. */
-struct clv_replay {
+struct clv_handover {
     AVPacket **packets; /* kept; behind them empty ones to be used again */
     int count, capacity;
     int64_t first; /* number of packets[0] */
@@ -28,22 +28,22 @@ struct clv_replay {
     int64_t number; /* of the last frame that came */
 };
 
-void clv_replay_release(struct clv_replay *replay);
+void clv_handover_release(struct clv_handover *handover);
 /* Forgets all: the stream goes on somewhere else. */
-void clv_replay_reset(struct clv_replay *replay);
+void clv_handover_reset(struct clv_handover *handover);
 
 /* Keeps a packet about to be sent and returns its number, for the codec's reordered_opaque; an
  * FFmpeg error, ENOBUFS where keyframes are so far apart that they are not waited for. */
-int64_t clv_replay_keep(struct clv_replay *replay, const AVPacket *packet);
+int64_t clv_handover_keep(struct clv_handover *handover, const AVPacket *packet);
 /* Numbers a frame that is given out, in its reordered_opaque. */
-void clv_replay_give(struct clv_replay *replay, AVFrame *frame);
+void clv_handover_give(struct clv_handover *handover, AVFrame *frame);
 
 /* From now on the kept packets come again. */
-void clv_replay_start(struct clv_replay *replay);
+void clv_handover_start(struct clv_handover *handover);
 /* The next of them; NULL where the stream goes on. */
-const AVPacket *clv_replay_packet(struct clv_replay *replay);
+const AVPacket *clv_handover_packet(struct clv_handover *handover);
 /* The number of a frame that came of them; 0: it comes before all that are numbered. Above
- * replay->given it is new, and the replay over. */
-int64_t clv_replay_number(struct clv_replay *replay, const AVFrame *frame);
+ * handover->given it is new, and the handover done. */
+int64_t clv_handover_number(struct clv_handover *handover, const AVFrame *frame);
 
 #endif
