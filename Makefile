@@ -101,14 +101,15 @@ FORMATTED := $(LIBRARY_SRC) $(CLI_SRC) $(HEADERS) \
 PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core/time.h \
           core/image.h core/bytes.h core/unicode.h core/json.h core/csv.h core/file.h core/digest.h \
           core/fetch.h core/signature.h core/archive.h \
-          core/compute/device.h core/compute/ops.h core/compute/gradients.h core/compute/group.h core/model/config.h \
-          core/model/weights.h core/model/checkpoint.h \
+          core/compute/device.h core/compute/ops.h core/compute/gradients.h core/compute/group.h \
+          core/model/config.h core/model/weights.h core/model/checkpoint.h \
           core/model/tokenizer.h core/model/encoder.h core/model/model.h core/model/compare.h \
           core/model/import.h core/model/catalogue.h core/model/pull.h \
           core/model/random.h core/model/clips.h core/model/augment.h core/model/mix.h \
           core/model/validate.h core/model/learner.h core/model/learners.h core/model/trainer.h \
           core/model/vocabulary_train.h \
-          core/media/decoder.h core/media/reader.h core/media/writer.h core/media/cut.h storage/store.h \
+          core/media/decoder.h core/media/reader.h core/media/writer.h core/media/cut.h \
+          storage/store.h \
           indexer/scan.h indexer/ingest.h indexer/classes.h indexer/labels.h indexer/captions.h \
           indexer/labelled.h indexer/class_pairs.h indexer/shots.h indexer/journal.h \
           indexer/report.h query/search.h query/export.h query/sentences.h query/evaluate.h

@@ -24,7 +24,7 @@ enum clv_type {
 enum clv_precision {
     CLV_PRECISION_FP32,
     CLV_PRECISION_TF32, /* products read 10 bits of the fraction, attention as fp32 */
-    CLV_PRECISION_BF16, /* factors are rounded to bfloat16 */
+    CLV_PRECISION_BF16, /* factors are rounded to bfloat16, and stored so between products */
 };
 
 /* All zero: the best device there is, all cores, fp32. */
