@@ -78,9 +78,9 @@ static void set_class_queries(const struct clv_pass *pass, int count, int token_
         pass->queries[i] = i * token_count;
 }
 
-/* Names of runs that are recorded where serving. Training calls its ops: what drops out of a step
- * differs each time, and its kernels are too large for their launches to show. Texts call theirs,
- * for no two batches are packed alike. */
+/* Names of runs that are recorded, of towers that no tape follows. With a tape ops are called: what
+ * drops out of a step differs each time, and kernels are too large for their launches to show.
+ * Texts call theirs, for no two batches are packed alike. */
 enum replay { REPLAY_FRAMES, REPLAY_FRAME_CLASSES, REPLAY_WINDOWS, REPLAY_WINDOW_CLASSES };
 
 static struct clv_replay_key replay_key(const struct clv_pass *pass, struct clv_tensor input,
