@@ -44,6 +44,12 @@ struct batch {
     int window_count;
 };
 
+/* Windows whose vectors are under way. */
+struct flight {
+    struct waiting_window *windows; /* [window_room]; without a track: dropped */
+    int count;
+};
+
 struct clv_encode {
     struct clv_encoder *encoder;
     const struct clv_model_config *config;
@@ -56,7 +62,8 @@ struct clv_encode {
     struct lane *lanes;
     struct batch *batches;
     int batch_count;
-    float *vectors; /* [window_room, E] */
+    struct flight flight;
+    float *vectors; /* [window_room, E] of the flight */
     struct clv_encode_counts counts;
 };
 
@@ -80,7 +87,8 @@ static int allocate(struct clv_encode *encode)
     encode->batches = calloc((size_t)encode->batch_count, sizeof *encode->batches);
     encode->vectors = calloc((size_t)encode->window_room * (size_t)encode->config->embed_dim,
                              sizeof *encode->vectors);
-    bool is_done = encode->lanes && encode->batches && encode->vectors;
+    encode->flight.windows = calloc((size_t)encode->window_room, sizeof *encode->flight.windows);
+    bool is_done = encode->lanes && encode->batches && encode->vectors && encode->flight.windows;
     for (int i = 0; i < encode->batch_count && is_done; i++)
         is_done = allocate_batch(&encode->batches[i], encode);
     if (!is_done)
@@ -148,6 +156,9 @@ void clv_encode_free(struct clv_encode *encode)
         free(batch->windows);
         free(batch->window_slots);
     }
+    if (encode->flight.count > 0)
+        clv_encoder_windows_drop(encode->encoder);
+    free(encode->flight.windows);
     free(encode->batches);
     free(encode->lanes);
     free(encode->vectors);
@@ -198,26 +209,47 @@ static void remove_windows(struct clv_encode *encode, struct batch *batch, int c
     }
 }
 
-/* The first `count` windows, whose frames have been through the model. */
-static int run_windows(struct clv_encode *encode, struct batch *batch, int count)
+/* Waits for the vectors under way, if any. */
+static int land(struct clv_encode *encode)
 {
-    const size_t width = (size_t)encode->frame_count, embed = (size_t)encode->config->embed_dim;
-    int pass = count;
+    struct flight *flight = &encode->flight;
+    const int count = flight->count;
     if (count == 0)
         return CLV_OK;
+    double begun = clv_clock_seconds();
+    int status = clv_encoder_windows_end(encode->encoder);
+    flight->count = 0;
+    for (int i = 0; i < count && status == CLV_OK; i++)
+        if (flight->windows[i].track)
+            status = clv_track_set(flight->windows[i].track, flight->windows[i].segment,
+                                   encode->vectors + (size_t)i * (size_t)encode->config->embed_dim);
+    encode->counts.busy_s += clv_clock_seconds() - begun;
+    return status;
+}
+
+/* Sends off the first `count` windows, whose frames have been sent. What was under way lands
+ * first: those frames keep the device at work meanwhile. */
+static int run_windows(struct clv_encode *encode, struct batch *batch, int count)
+{
+    const size_t width = (size_t)encode->frame_count;
+    int pass = count, status = land(encode);
+    if (count == 0 || status != CLV_OK)
+        return status;
     double begun = clv_clock_seconds();
     for (; encode->options.is_shared && pass % encode->options.window_max > 0; pass++)
         memcpy(batch->window_slots + (size_t)pass * width, batch->window_slots,
                width * sizeof *batch->window_slots);
     struct clv_window_outputs outputs = {.vectors = encode->vectors};
-    int status = clv_encoder_windows(encode->encoder, &outputs, batch->window_slots, pass);
-    for (int i = 0; i < count && status == CLV_OK; i++)
-        status = clv_track_set(batch->windows[i].track, batch->windows[i].segment,
-                               encode->vectors + (size_t)i * embed);
+    status = clv_encoder_windows_begin(encode->encoder, &outputs, batch->window_slots, pass);
+    if (status == CLV_OK) {
+        memcpy(encode->flight.windows, batch->windows, (size_t)count * sizeof *batch->windows);
+        encode->flight.count = count;
+    }
     remove_windows(encode, batch, count);
     encode->counts.windows += count;
     encode->counts.busy_s += clv_clock_seconds() - begun;
-    return status;
+    /* A lane's own batches end with its video, which waits for nothing else. */
+    return status == CLV_OK && !encode->options.is_shared ? land(encode) : status;
 }
 
 static int flush(struct clv_encode *encode, struct batch *batch)
@@ -241,7 +273,7 @@ int clv_encode_flush(struct clv_encode *encode)
     int status = CLV_OK;
     for (int i = 0; i < encode->batch_count && status == CLV_OK; i++)
         status = flush(encode, &encode->batches[i]);
-    return status;
+    return status == CLV_OK ? land(encode) : status;
 }
 
 /* ---- what comes of a lane ---- */
@@ -342,6 +374,9 @@ void clv_encode_drop(struct clv_encode *encode, int lane_index)
         batch->windows[kept++] = batch->windows[i];
     }
     batch->window_count = kept;
+    for (int i = 0; i < encode->flight.count; i++)
+        if (encode->flight.windows[i].track == lane->track)
+            encode->flight.windows[i].track = NULL;
     lane->oldest_needed = INT64_MAX;
     remove_windows(encode, batch, 0);
     clv_track_clear(lane->track);

@@ -4,7 +4,8 @@
  * Pictures and windows come by lanes, each with one video at a time. Batches are either each
  * lane's own and end with its video, so that what is computed with what depends on the video alone;
  * or all lanes share them, so that many short videos fill large batches. Shared batches are always
- * whole to the model, whatever is missing: every pass then has the same shape. */
+ * whole to the model, whatever is missing: every pass then has the same shape. The vectors of one
+ * shared batch arrive while the next gathers, so that the device need not wait for the host. */
 #ifndef CLV_INDEXER_ENCODE_H
 #define CLV_INDEXER_ENCODE_H
 

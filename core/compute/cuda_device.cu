@@ -119,8 +119,8 @@ extern "C" int clv_cuda_describe(int index, char *out, size_t size)
 /* Every slot of the table; one that is missing here does not compile. */
 // clang-format off
 #define SLOTS(X) \
-    X(close) X(allocate) X(release) X(write) X(write_parts) X(read) X(wait) X(borrow) \
-    X(replay_begin) X(replay_end) X(weight_prepare) \
+    X(close) X(allocate) X(release) X(write) X(write_parts) X(read) X(fetch_begin) \
+    X(fetch_end) X(wait) X(borrow) X(replay_begin) X(replay_end) X(weight_prepare) \
     X(linear) X(layer_norm) X(patches) X(square_patches) \
     X(frame_embed) X(window_embed) X(token_embed) \
     X(gather_rows) X(copy) X(attention) X(unit_mean) X(activate) X(activate_backward) \

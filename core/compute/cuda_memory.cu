@@ -10,7 +10,8 @@
 #define SLOT_BYTES ((size_t)8 << 20)
 #define SLOT_COUNT 4
 #define SMALL_BYTES ((size_t)256 << 10) /* writes up to this go through the ring */
-#define RETIRED_MAX 48                  /* halves double: more than there are address bits */
+#define FETCH_MAX 64
+#define RETIRED_MAX 48 /* halves double: more than there are address bits */
 #define SCRATCH_UNIT ((size_t)1 << 20)
 
 /* Two halves of pinned memory and as much device memory. One half fills while the copies out of
@@ -31,6 +32,18 @@ struct slot {
     cudaEvent_t used;    /* by the work stream: device is free */
 };
 
+/* Reads on their way, one after another in pinned memory of their own. */
+struct fetches {
+    unsigned char *pinned; /* SLOT_BYTES */
+    size_t used_bytes;
+    struct {
+        void *host;
+        size_t at, size_bytes;
+    } pieces[FETCH_MAX];
+    int count;
+    cudaEvent_t arrived; /* the last of them */
+};
+
 struct clv_cuda_memory {
     struct ring ring;
     void *retired_pinned[RETIRED_MAX], *retired_device[RETIRED_MAX];
@@ -38,6 +51,7 @@ struct clv_cuda_memory {
     struct slot slots[SLOT_COUNT];
     int next_slot;
     unsigned char *back; /* pinned, SLOT_BYTES, for reads */
+    struct fetches fetches;
 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -77,6 +91,10 @@ int clv_cuda_memory_open(struct clv_device *device)
         error = slot_open(&memory->slots[i]);
     if (error == cudaSuccess)
         error = cudaMallocHost((void **)&memory->back, SLOT_BYTES);
+    if (error == cudaSuccess)
+        error = cudaMallocHost((void **)&memory->fetches.pinned, SLOT_BYTES);
+    if (error == cudaSuccess)
+        error = cudaEventCreateWithFlags(&memory->fetches.arrived, cudaEventDisableTiming);
     if (error == cudaSuccess) {
         clv_device_hold(device, 2 * HALF_BYTES + SLOT_COUNT * SLOT_BYTES);
         return CLV_OK;
@@ -116,6 +134,8 @@ void clv_cuda_memory_close(struct clv_cuda *cuda)
         destroy(memory->slots[i].used);
     }
     (void)cudaFreeHost(memory->back);
+    (void)cudaFreeHost(memory->fetches.pinned);
+    destroy(memory->fetches.arrived);
     free(memory);
     cuda->memory = NULL;
 }
@@ -336,5 +356,50 @@ void clv_cuda_read(struct clv_device *device, void *host, const void *source, si
             return;
         }
         memcpy((unsigned char *)host + at, cuda->memory->back, piece);
+    }
+}
+
+/* What has no room is read at once. */
+void clv_cuda_fetch_begin(struct clv_device *device, void *host, const void *source,
+                          size_t size_bytes)
+{
+    struct clv_cuda *cuda = clv_cuda_enter(device);
+    struct fetches *fetches = &cuda->memory->fetches;
+    if (fetches->count == FETCH_MAX || size_bytes > SLOT_BYTES - fetches->used_bytes) {
+        clv_cuda_read(device, host, source, size_bytes);
+        return;
+    }
+    cudaError_t error = cudaMemcpyAsync(fetches->pinned + fetches->used_bytes, source, size_bytes,
+                                        cudaMemcpyDeviceToHost, cuda->work);
+    if (error == cudaSuccess)
+        error = cudaEventRecord(fetches->arrived, cuda->work);
+    if (!clv_cuda_ok(device, error, "copying from the device")) {
+        memset(host, 0, size_bytes);
+        return;
+    }
+    fetches->pieces[fetches->count].host = host;
+    fetches->pieces[fetches->count].at = fetches->used_bytes;
+    fetches->pieces[fetches->count++].size_bytes = size_bytes;
+    fetches->used_bytes += size_bytes;
+}
+
+/* Pinned memory is used again at once, also after a drop: in order of the stream. */
+void clv_cuda_fetch_end(struct clv_device *device, bool is_wanted)
+{
+    struct clv_cuda *cuda = clv_cuda_enter(device);
+    struct fetches *fetches = &cuda->memory->fetches;
+    const int count = is_wanted ? fetches->count : 0;
+    fetches->count = 0;
+    fetches->used_bytes = 0;
+    if (count == 0)
+        return;
+    const bool has_arrived =
+        clv_cuda_ok(device, cudaEventSynchronize(fetches->arrived), "running the work");
+    for (int i = 0; i < count; i++) {
+        void *host = fetches->pieces[i].host;
+        if (has_arrived)
+            memcpy(host, fetches->pinned + fetches->pieces[i].at, fetches->pieces[i].size_bytes);
+        else
+            memset(host, 0, fetches->pieces[i].size_bytes);
     }
 }

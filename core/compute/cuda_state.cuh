@@ -154,6 +154,9 @@ void clv_cuda_write(struct clv_device *device, void *target, const void *host, s
 void clv_cuda_write_parts(struct clv_device *device, void *target, const void *const *parts,
                           int count, size_t part_bytes);
 void clv_cuda_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
+void clv_cuda_fetch_begin(struct clv_device *device, void *host, const void *source,
+                          size_t size_bytes);
+void clv_cuda_fetch_end(struct clv_device *device, bool is_wanted);
 /* cuda_linear.cu */
 void clv_cuda_weight_prepare(struct clv_device *device, struct clv_weight *out,
                              struct clv_tensor source, enum clv_weight_layout layout);

@@ -339,6 +339,32 @@ void clv_device_read(struct clv_device *device, void *host, const void *source, 
     }
 }
 
+void clv_device_fetch_begin(struct clv_device *device, void *host, const void *source,
+                            size_t size_bytes)
+{
+    int outside = check_outside_replay(device, "reading");
+    if (outside != CLV_OK) {
+        memset(host, 0, size_bytes);
+        clv_device_fail(device, outside);
+    } else if (size_bytes > 0) {
+        device->ops->fetch_begin(device, host, source, size_bytes);
+    }
+}
+
+void clv_device_fetch_end(struct clv_device *device)
+{
+    int outside = check_outside_replay(device, "reading");
+    if (outside != CLV_OK)
+        clv_device_fail(device, outside);
+    else
+        device->ops->fetch_end(device, true);
+}
+
+void clv_device_fetch_drop(struct clv_device *device)
+{
+    device->ops->fetch_end(device, false);
+}
+
 bool clv_device_replay_begin(struct clv_device *device, const struct clv_replay_key *key)
 {
     assert(!device->is_in_replay);

@@ -86,6 +86,16 @@ void clv_device_write_parts(struct clv_device *device, void *target, const void 
                             int count, size_t part_bytes);
 void clv_device_read(struct clv_device *device, void *host, const void *source, size_t size_bytes);
 
+/* A read that the host need not wait for: what lies at `source` when the ops called before have run
+ * is at `host` once clv_device_fetch_end() has returned, at the latest; until then `host` is the
+ * device's. Several may be begun; the end waits for all of them and for no op called after the
+ * last, fills with zeros what failed, and keeps the failure. The drop forgets them without waiting,
+ * and touches no `host` any more. */
+void clv_device_fetch_begin(struct clv_device *device, void *host, const void *source,
+                            size_t size_bytes);
+void clv_device_fetch_end(struct clv_device *device);
+void clv_device_fetch_drop(struct clv_device *device);
+
 /* Runs of ops that a device may record and play back: a CUDA graph is one launch where a tower is
  * hundreds.
  *

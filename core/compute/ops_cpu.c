@@ -37,6 +37,12 @@ static void cpu_read(struct clv_device *device, void *host, const void *source, 
     memcpy(host, source, size_bytes);
 }
 
+/* cpu_read() is the whole fetch. */
+static void cpu_fetch_end(struct clv_device *device, bool is_wanted)
+{
+    (void)device, (void)is_wanted;
+}
+
 static void cpu_wait(struct clv_device *device)
 {
     (void)device; /* every op has finished when it returns */
@@ -241,6 +247,8 @@ const struct clv_ops clv_ops_cpu = {
     .write = cpu_write,
     .write_parts = cpu_write_parts,
     .read = cpu_read,
+    .fetch_begin = cpu_read,
+    .fetch_end = cpu_fetch_end,
     .wait = cpu_wait,
     .borrow = cpu_borrow,
     .replay_begin = cpu_replay_begin,

@@ -24,6 +24,9 @@ struct clv_ops {
     void (*write_parts)(struct clv_device *device, void *target, const void *const *parts,
                         int count, size_t part_bytes);
     void (*read)(struct clv_device *device, void *host, const void *source, size_t size_bytes);
+    void (*fetch_begin)(struct clv_device *device, void *host, const void *source,
+                        size_t size_bytes);
+    void (*fetch_end)(struct clv_device *device, bool is_wanted); /* or dropped */
     void (*wait)(struct clv_device *device);
     const void *(*borrow)(struct clv_device *device, const void *host);
     /* Both as in device.h. A failure of an op while it is recorded is the backend's to forget. */

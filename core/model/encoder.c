@@ -452,13 +452,13 @@ static void encode_windows(struct clv_encoder *encoder, const struct clv_window_
     if (outputs->vectors) {
         const struct clv_tensor vectors = clv_tensor(encoder->part[PART_VECTORS], count, embed);
         clv_unit_mean(device, vectors, features, config->frame_count);
-        clv_device_read(device, outputs->vectors, vectors.data,
-                        (size_t)count * (size_t)embed * sizeof(float));
+        clv_device_fetch_begin(device, outputs->vectors, vectors.data,
+                               (size_t)count * (size_t)embed * sizeof(float));
     }
 }
 
-int clv_encoder_windows(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
-                        const int32_t *slots, int count)
+int clv_encoder_windows_begin(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
+                              const int32_t *slots, int count)
 {
     const struct clv_model_config *config = &encoder->config;
     const size_t frames = (size_t)config->frame_count, embed = (size_t)config->embed_dim;
@@ -484,6 +484,27 @@ int clv_encoder_windows(struct clv_encoder *encoder, const struct clv_window_out
                        : encoder->options.window_batch_max;
         encode_windows(encoder, &batch, slots + first * frames, size);
     }
+    return CLV_OK;
+}
+
+int clv_encoder_windows_end(struct clv_encoder *encoder)
+{
+    clv_device_fetch_end(encoder->device);
+    return clv_device_check(encoder->device);
+}
+
+void clv_encoder_windows_drop(struct clv_encoder *encoder)
+{
+    clv_device_fetch_drop(encoder->device);
+}
+
+int clv_encoder_windows(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
+                        const int32_t *slots, int count)
+{
+    int status = clv_encoder_windows_begin(encoder, outputs, slots, count);
+    if (status != CLV_OK)
+        return status;
+    clv_device_fetch_end(encoder->device);
     return clv_device_sync(encoder->device);
 }
 

@@ -65,6 +65,17 @@ struct clv_window_outputs {
 int clv_encoder_windows(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
                         const int32_t *slots, int count);
 
+/* The same in two steps, between which the host may do other things, and call the encoder for
+ * other frames and texts: the slots are read before those frames are written. `slots` may change at
+ * once; the vectors are the encoder's to fill until clv_encoder_windows_end(), which waits for all
+ * windows begun and for nothing called after them, and tells what has failed. clv_encoder_windows()
+ * ends them too. After an error of the first call there is nothing of it to end. The drop gives up
+ * what was begun, without waiting. */
+int clv_encoder_windows_begin(struct clv_encoder *encoder, const struct clv_window_outputs *outputs,
+                              const int32_t *slots, int count);
+int clv_encoder_windows_end(struct clv_encoder *encoder);
+void clv_encoder_windows_drop(struct clv_encoder *encoder);
+
 /* Tokens a slot keeps: L, or 1 (the class token) where no temporal block follows. */
 int clv_encoder_slot_token_count(const struct clv_encoder *encoder);
 /* The tokens of one slot [slot token count, W] as clv_encoder_frames() left them. */

@@ -216,6 +216,56 @@ static void parts_arrive_in_order(void)
     check_parts(CLV_DEVICE_CUDA, 2, 9 << 20);
 }
 
+/* What is begun is what lay there then, however much is written and read before the end; more of
+ * them than there are places for, and one larger than staging memory. What is dropped stays. */
+static void check_fetches(enum clv_device_kind kind)
+{
+    enum { COUNT = 150, LARGE = 9 << 20 };
+    struct clv_device *device = NULL;
+    struct clv_buffer *buffer = NULL;
+    unsigned char *large = calloc(1, LARGE);
+    int64_t got[COUNT] = {0}, value;
+    REQUIRE(large != NULL);
+    REQUIRE_OK(clv_device_open(&device, &(struct clv_device_options){.kind = kind}));
+    REQUIRE_OK(clv_buffer_create(&buffer, device, LARGE));
+    unsigned char *at = clv_buffer_data(buffer);
+    clv_device_fetch_end(device);
+    for (int round = 1; round < 3; round++) {
+        for (value = 0; value < COUNT; value++) {
+            int64_t sent = value * round;
+            clv_device_write(device, at + 8, &sent, sizeof sent);
+            clv_device_fetch_begin(device, &got[value], at + 8, sizeof sent);
+        }
+        clv_device_fetch_begin(device, large, at, LARGE);
+        value = -1;
+        clv_device_write(device, at + 8, &value, sizeof value);
+        clv_device_fetch_end(device);
+        for (int i = 0; i < COUNT; i++)
+            CHECK_INT(got[i], i * round);
+        memcpy(&value, large + 8, sizeof value);
+        CHECK_INT(value, (COUNT - 1) * round);
+        CHECK(large[0] == 0 && large[16] == 0 && large[LARGE - 1] == 0);
+    }
+    clv_device_fetch_begin(device, got, at + 8, 8);
+    clv_device_fetch_drop(device);
+    got[0] = 7;
+    clv_device_fetch_begin(device, &got[1], at + 8, 8);
+    clv_device_fetch_end(device);
+    CHECK_INT(got[0], 7);
+    CHECK_INT(got[1], -1);
+    CHECK_OK(clv_device_sync(device));
+    clv_buffer_free(buffer);
+    clv_device_close(device);
+    free(large);
+}
+
+static void fetches_keep_their_place(void)
+{
+    check_fetches(CLV_DEVICE_CPU);
+    if (t_cuda())
+        check_fetches(CLV_DEVICE_CUDA);
+}
+
 static void first_failure_sticks_until_sync(void)
 {
     struct clv_device *device = NULL;
@@ -280,6 +330,7 @@ int main(void)
     T_RUN(memory_has_a_high_water_mark);
     T_RUN(copies_go_and_come);
     T_RUN(parts_arrive_in_order);
+    T_RUN(fetches_keep_their_place);
     T_RUN(first_failure_sticks_until_sync);
     T_RUN(devices_live_side_by_side);
     return t_end();

@@ -404,11 +404,11 @@ static void shared_batches_span_videos(void)
     for (int i = 0; i < CLIPS; i++) {
         send_clip(&feed, &tracks[i], 3 * i);
         /* Four clips fill a pass of frames, which goes when the fifth comes; their windows make
-         * two passes, and none of another's waits for one. */
+         * two passes, and none of another's waits for one. Their vectors come with the next. */
         CHECK_INT(clv_encode_counts(feed.encode).frames, i / 4 * 4 * T);
         CHECK_INT(clv_encode_counts(feed.encode).windows, i / 4 * 4);
         for (int k = 0; k <= i; k++)
-            CHECK_INT(tracks[k].awaited_count, k >= i / 4 * 4);
+            CHECK_INT(tracks[k].awaited_count, k >= (i / 4 - 1) * 4);
     }
     CHECK_OK(clv_encode_flush(feed.encode));
     CHECK_INT(clv_encode_counts(feed.encode).frames, CLIPS * T);
