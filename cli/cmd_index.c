@@ -289,10 +289,7 @@ static void print_shares(const struct clv_ingest_progress *totals)
             "pace\n",
             percent(totals->decode_s, totals->elapsed_s),
             percent(totals->encode_s, totals->elapsed_s),
-            percent(totals->write_s, totals->elapsed_s),
-            limit[0] == 'd'   ? "decoding"
-            : limit[0] == 'e' ? "encoding"
-                              : "writing");
+            percent(totals->write_s, totals->elapsed_s), limit);
 }
 
 static void print_failures(const struct clv_bytes *failures)

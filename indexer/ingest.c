@@ -354,8 +354,8 @@ const char *clv_ingest_limit(const struct clv_ingest_progress *progress)
     if (progress->frame_count == 0)
         return "";
     if (progress->decode_s > progress->encode_s + progress->write_s)
-        return "decode";
-    return progress->encode_s > progress->write_s ? "encode" : "write";
+        return "decoding";
+    return progress->encode_s > progress->write_s ? "encoding" : "writing";
 }
 
 int clv_ingest_encoder(struct clv_encoder **out, struct clv_device *device,

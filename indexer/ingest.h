@@ -64,7 +64,8 @@ struct clv_ingest_progress {
     double decode_s, encode_s, write_s; /* time each stage was busy; a reader, on average */
 };
 
-/* The stage that set the pace: "decode", "encode" or "write"; "" where nothing was decoded. */
+/* The stage that set the pace: "decoding", "encoding" or "writing"; "" where nothing was decoded.
+ */
 const char *clv_ingest_limit(const struct clv_ingest_progress *progress);
 
 typedef void clv_ingest_report(const struct clv_ingest_progress *progress, void *payload);

@@ -5,7 +5,6 @@
 #include <type_traits>
 
 #define THREADS CLV_ROW_THREADS
-#define VALUE_COUNT (3 * 256)
 #define LINES 16 /* of a square, a block */
 
 /* ---- bytes into patches ---------------------------------------------------------------------- */
@@ -57,8 +56,8 @@ __launch_bounds__(THREADS) void square_patches_kernel(Out out, const uint8_t *__
                                                       const float *__restrict__ values,
                                                       unsigned blocks_a_square, int side, int patch)
 {
-    __shared__ float table[VALUE_COUNT];
-    for (int i = threadIdx.x; i < VALUE_COUNT; i += THREADS)
+    __shared__ float table[CLV_BYTE_VALUES];
+    for (int i = threadIdx.x; i < CLV_BYTE_VALUES; i += THREADS)
         table[i] = values[i];
     __syncthreads();
     const int grid = side / patch, area = patch * patch, packs = side / N;

@@ -119,6 +119,9 @@ void clv_layer_norm(struct clv_device *device, struct clv_tensor out, struct clv
 void clv_patches(struct clv_device *device, struct clv_tensor out, struct clv_tensor frames,
                  int side, int patch);
 
+/* Numbers of the `values` below: one a byte and plane. */
+#define CLV_BYTE_VALUES (3 * 256)
+
 /* The same from squares [F, R*R*3] of bytes in device memory, red, green and blue of a pixel side
  * by side: byte b of plane c becomes values[c*256 + b], `values` [3, 256] in device memory. With
  * patch = R the result is the frames [F, 3*R*R] themselves. out may be BF16. */

@@ -13,7 +13,6 @@
 
 #define FRAME_BATCH_DEFAULT 8
 #define TEXT_BATCH_CONTEXTS 8
-#define VALUE_COUNT (3 * 256)
 
 /* Parts of the one activation buffer. */
 enum part {
@@ -99,7 +98,7 @@ static void measure_parts(size_t counts[PART_COUNT], size_t *row_max,
         counts[PART_STREAM] = rows * width;
         counts[PART_WIDE] = larger(rows * wide, frames * (tokens - 1) * patch);
         counts[PART_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
-        counts[PART_VALUES] = VALUE_COUNT;
+        counts[PART_VALUES] = CLV_BYTE_VALUES;
         counts[PART_FEATURES] = windows * embed;
         counts[PART_VECTORS] = (size_t)options->window_batch_max * embed;
         counts[PART_SLOTS] =
@@ -197,7 +196,7 @@ static struct clv_tensor run_texts(struct clv_encoder *encoder, const struct clv
 
 static void write_values(struct clv_encoder *encoder)
 {
-    float values[VALUE_COUNT];
+    float values[CLV_BYTE_VALUES];
     clv_pixels_values(values, &encoder->config);
     clv_device_write(encoder->device, encoder->part[PART_VALUES], values, sizeof values);
 }

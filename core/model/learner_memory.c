@@ -93,7 +93,7 @@ static void measure(size_t counts[CLV_ROOM_COUNT], const struct clv_learner *lea
     measure_scratch(counts, learner, shapes);
     counts[CLV_ROOM_PIXELS] = frames * 3 * (size_t)config->image_side * (size_t)config->image_side;
     counts[CLV_ROOM_PARTNER] = counts[CLV_ROOM_PIXELS] / (size_t)options->clip_batch_max;
-    counts[CLV_ROOM_VALUES] = 3 * 256;
+    counts[CLV_ROOM_VALUES] = CLV_BYTE_VALUES;
     counts[CLV_ROOM_FEATURES] = frames * embed;
     counts[CLV_ROOM_VECTORS] = clips * embed;
     counts[CLV_ROOM_TEXT_FEATURES] = counts[CLV_ROOM_TEXT_UNITS] = texts * embed;

@@ -4,11 +4,9 @@
 #include "core/model/augment.h"
 #include "core/model/learner_state.h"
 
-#define VALUE_COUNT (3 * 256)
-
 void clv_learner_write_values(const struct clv_learner *learner)
 {
-    float values[VALUE_COUNT];
+    float values[CLV_BYTE_VALUES];
     clv_augment_values(values, &learner->config);
     clv_device_write(learner->device, learner->room[CLV_ROOM_VALUES], values, sizeof values);
 }
