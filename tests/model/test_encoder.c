@@ -431,6 +431,43 @@ static void kmct_is_causal(void)
     clv_weights_close(fixture.weights);
 }
 
+/* Each window sees the frames as they were when it was begun, and one given up leaves no trace. */
+static void windows_come_in_two_steps(void)
+{
+    static const struct shape shape = {"two steps",  3,       8,     2,     64,    1, 2, 64, 1, 0,
+                                       CLV_MASK_KMT, CLV_F32, false, false, false, 0};
+    static const int32_t all[] = {0, 1, 2, 3}, slots[2][3] = {{0, 1, 2}, {3, 1, 0}};
+    struct fixture fixture;
+    struct clv_encoder *encoder = NULL;
+    float got[2][24], before[24], after[24], again[24];
+    REQUIRE(setup(&fixture, &shape));
+    const struct clv_encoder_options options = {.no_text = true, .slot_count = 4};
+    float *old_pixels = random_pixels(&fixture.config, 4, 5);
+    float *new_pixels = random_pixels(&fixture.config, 4, 6);
+    CHECK_OK(clv_encoder_create(&encoder, device, fixture.weights, &fixture.config, &options));
+    CHECK_OK(clv_encoder_frames(encoder, all, old_pixels, 4));
+    CHECK_OK(
+        clv_encoder_windows(encoder, &(struct clv_window_outputs){.vectors = before}, slots[0], 1));
+    CHECK_OK(clv_encoder_windows_begin(encoder, &(struct clv_window_outputs){.vectors = got[0]},
+                                       slots[0], 1));
+    CHECK_OK(clv_encoder_frames(encoder, all, new_pixels, 4));
+    CHECK_OK(clv_encoder_windows_begin(encoder, &(struct clv_window_outputs){.vectors = got[1]},
+                                       slots[1], 1));
+    CHECK_OK(clv_encoder_windows_end(encoder));
+    CHECK_OK(clv_encoder_windows_begin(encoder, &(struct clv_window_outputs){.vectors = again},
+                                       slots[0], 1));
+    clv_encoder_windows_drop(encoder);
+    CHECK_OK(
+        clv_encoder_windows(encoder, &(struct clv_window_outputs){.vectors = after}, slots[1], 1));
+    CHECK(memcmp(got[0], before, sizeof before) == 0);
+    CHECK(memcmp(got[1], after, sizeof after) == 0);
+    CHECK(memcmp(before, after, sizeof before) != 0);
+    free(old_pixels);
+    free(new_pixels);
+    clv_encoder_free(encoder);
+    clv_weights_close(fixture.weights);
+}
+
 /* Whole pages of the visual tensors are made unreadable: loading the text branch must not care. */
 static void text_branch_leaves_visual_weights_alone(void)
 {
@@ -518,6 +555,7 @@ static void run_all(void)
     T_RUN(text_equals_reference);
     T_RUN(kmt_ignores_the_order_of_frames);
     T_RUN(kmct_is_causal);
+    T_RUN(windows_come_in_two_steps);
     T_RUN(text_branch_leaves_visual_weights_alone);
     T_RUN(bad_input_is_refused);
     T_RUN(patch_tokens_need_kept_tokens);
