@@ -222,6 +222,9 @@ static const void *half_bias(struct clv_device *device, const struct clv_weight 
 
 void clv_cuda_weights_forget(struct clv_cuda *cuda, const void *base)
 {
+    /* A bias may lie in what is freed, and another come to lie where it lay. */
+    for (struct clv_cuda_copy *copy = cuda->weights; copy; copy = copy->next)
+        copy->bias.data = NULL;
     for (struct clv_cuda_copy **at = &cuda->weights; *at; at = &(*at)->next) {
         if ((*at)->data == base) {
             struct clv_cuda_copy *copy = *at;
