@@ -40,14 +40,9 @@ static struct library load_library(void)
 {
     struct library library;
     memset(&library, 0, sizeof library);
-    void *handle = dlopen(LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
+    void *handle = clv_cuda_library(LIBRARY_NAME, library.error, sizeof library.error);
     if (!handle)
-        handle = dlopen(CLV_CUDA_LIBRARIES "/" LIBRARY_NAME, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        const char *reason = dlerror();
-        snprintf(library.error, sizeof library.error, "%s", reason ? reason : LIBRARY_NAME);
         return library;
-    }
 #define LOAD(name)                                                             \
     library.name = (decltype(&cublasLt##name))dlsym(handle, "cublasLt" #name); \
     if (!library.name)                                                         \

@@ -108,6 +108,10 @@ void clv_cuda_add_column_sums(struct clv_device *device, float *out, struct clv_
 void clv_cuda_add_parts(struct clv_device *device, float *out, const float *parts, int count,
                         int cols, ptrdiff_t stride);
 
+/* cuda_library.cu: the library of that name, or the one where CUDA was found when this was built,
+ * for the life of the process. NULL with the reason in `error`. */
+void *clv_cuda_library(const char *name, char *error, size_t error_bytes);
+
 /* cuda_memory.cu: life of the staging memory, and the table's copies. */
 int clv_cuda_memory_open(struct clv_device *device);
 void clv_cuda_memory_close(struct clv_cuda *cuda);

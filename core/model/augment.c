@@ -224,6 +224,7 @@ static void normalize(float *planes, const struct clv_model_config *config)
     }
 }
 
+/* Rounds as normalize() does after share_of(), which is not how clv_pixels_values() rounds. */
 void clv_augment_values(float *values_out, const struct clv_model_config *config)
 {
     for (size_t c = 0; c < 3; c++) {

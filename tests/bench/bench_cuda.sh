@@ -83,7 +83,7 @@ else
     rm -f "$out/part"
 fi
 
-awk -f "$here/bench_ratio.awk" "$out/torch.jsonl" "$out/ours.jsonl" | tee "$out/ratio.jsonl"
-awk -f "$here/bench_table.awk" "$out/torch.jsonl" "$out/ours.jsonl" >"$out/table.md"
+awk -f "$here/bench_value.awk" -f "$here/bench_ratio.awk" "$out/torch.jsonl" "$out/ours.jsonl" | tee "$out/ratio.jsonl"
+awk -f "$here/bench_value.awk" -f "$here/bench_table.awk" "$out/torch.jsonl" "$out/ours.jsonl" >"$out/table.md"
 echo "tables: $out/table.md" >&2
 exit "$status"

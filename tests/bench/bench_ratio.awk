@@ -1,13 +1,5 @@
 # Pairs the lines of bench_torch_cuda.py (first file) with ours: one line a case that both have, in
 # clips a second, with the least ratio that is asked for.
-function value(key,    text) {
-    if (!match($0, "\"" key "\": *(\"[^\"]*\"|[-+.0-9eE]+)"))
-        return ""
-    text = substr($0, RSTART, RLENGTH)
-    sub("^\"" key "\": *", "", text)
-    gsub("\"", "", text)
-    return text
-}
 FNR == 1 { file++ }
 value("clips_per_s") == "" { next }
 { name = value("case") }

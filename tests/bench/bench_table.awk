@@ -1,12 +1,4 @@
 # The tables of RESULTS.md out of the lines of bench_torch_cuda.py (first file) and ours.
-function value(key,    text) {
-    if (!match($0, "\"" key "\": *(\"[^\"]*\"|[-+.0-9eE]+)"))
-        return ""
-    text = substr($0, RSTART, RLENGTH)
-    sub("^\"" key "\": *", "", text)
-    gsub("\"", "", text)
-    return text
-}
 function percent(key) { return value(key) == "" ? "" : sprintf("%.1f %%", 100 * value(key)) }
 function number(key, format) { return value(key) == "" ? "" : sprintf(format, value(key)) }
 function gib(mib) { return mib == "" ? "" : sprintf("%.2f GiB", mib / 1024) }

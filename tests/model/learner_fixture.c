@@ -244,3 +244,15 @@ float *learner_parts(const struct clv_learner *learner, enum clv_learner_part pa
     }
     return values;
 }
+
+double learner_difference(const float *got, const float *want, size_t count)
+{
+    double error = 0, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double off = fabs((double)got[i] - want[i]);
+        if (!(off <= error))
+            error = isnan(off) ? INFINITY : off;
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    return largest > 0 ? error / largest : error;
+}

@@ -61,4 +61,8 @@ struct clv_learner *learner_make(const struct learner_fixture *fixture, struct c
 float *learner_parts(const struct clv_learner *learner, enum clv_learner_part part,
                      size_t *count_out);
 
+/* The largest difference relative to the largest value of `want`; INFINITY where one is no number.
+ */
+double learner_difference(const float *got, const float *want, size_t count);
+
 #endif

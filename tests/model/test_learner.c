@@ -16,19 +16,6 @@ static struct clv_device *device;
 
 static const enum clv_learner_loss losses[] = {CLV_LOSS_CLASSES, CLV_LOSS_CAPTIONS};
 
-/* The largest difference relative to the largest value of `want`. */
-static double difference(const float *got, const float *want, size_t count)
-{
-    double error = 0, largest = 0;
-    for (size_t i = 0; i < count; i++) {
-        double off = fabs((double)got[i] - want[i]);
-        if (!(off <= error))
-            error = isnan(off) ? INFINITY : off;
-        largest = fmax(largest, fabs((double)want[i]));
-    }
-    return largest > 0 ? error / largest : error;
-}
-
 /* All gradients of one call; the caller frees. */
 static float *gradients_of(struct clv_learner *learner, const struct clv_learner_batch *batch,
                            size_t *count_out, double *loss_out)
@@ -205,7 +192,7 @@ static void halves_add_up(void)
         batch.labels += 2 * LEARNER_CLASSES;
         float *got = gradients_of(halves, &batch, &count, &second);
         CHECK_NEAR((first + second) / 2, loss, 1e-5);
-        CHECK_NEAR(difference(got, want, count), 0, 1e-5);
+        CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
         /* Zeroed, they begin again. */
         clv_learner_zero_gradients(halves);
         free(got);
@@ -310,7 +297,7 @@ static void small_passes_are_one_batch(void)
             float *want = gradients_of(whole, &batch, &count, &loss);
             float *got = gradients_of(passes, &batch, &count, &got_loss);
             CHECK_NEAR(got_loss, loss, 1e-5);
-            CHECK_NEAR(difference(got, want, count), 0, 1e-5);
+            CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
             CHECK(clv_learner_activation_bytes(passes) < clv_learner_activation_bytes(whole));
             free(want);
             free(got);
@@ -339,7 +326,7 @@ static void checkpointing_changes_no_bit(void)
             CHECK(got_loss == loss);
             if (memcmp(got, want, count * sizeof *got) != 0)
                 t_fail(__FILE__, __LINE__, "%s: gradients differ by %g", learner_shapes[s].name,
-                       difference(got, want, count));
+                       learner_difference(got, want, count));
             if (learner_shapes[s].layers > 1)
                 CHECK(clv_learner_activation_bytes(again) < clv_learner_activation_bytes(kept));
             free(want);
@@ -370,7 +357,7 @@ static void threads_change_next_to_nothing(void)
         CHECK(memcmp(run[0], run[1], count * sizeof **run) == 0);
         free(run[1]);
         if (first) {
-            CHECK_NEAR(difference(run[0], first, count), 0, 1e-5);
+            CHECK_NEAR(learner_difference(run[0], first, count), 0, 1e-5);
             free(run[0]);
         } else {
             first = run[0];
@@ -424,9 +411,9 @@ static void check_frozen(const struct learner_shape *shape, struct clv_learner_o
         CHECK_OK(clv_learner_read(all, full, CLV_LEARNER_GRADIENT, i));
         CHECK_OK(clv_learner_read(some, part, CLV_LEARNER_GRADIENT, i));
         /* The frozen branches run as they serve, whose rounding may differ by a bit. */
-        if (!(difference(part, full, count) <= 1e-5))
+        if (!(learner_difference(part, full, count) <= 1e-5))
             t_fail(__FILE__, __LINE__, "%s: %s differs by %g", shape->name, param->name,
-                   difference(part, full, count));
+                   learner_difference(part, full, count));
     }
     /* No memory for gradients and moments of the frozen, nor a tape. */
     size_t values = 0;
@@ -474,7 +461,7 @@ static void features_stand_in_for_frozen_texts(void)
     clv_learner_zero_gradients(learner);
     float *got = gradients_of(learner, &batch, &count, &got_loss);
     CHECK_NEAR(got_loss, loss, 1e-5);
-    CHECK_NEAR(difference(got, want, count), 0, 1e-5);
+    CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
     struct clv_learner *whole = make(&fixture, (struct clv_learner_options){0});
     CHECK_ERROR(clv_learner_forward_backward(whole, NULL, &batch), CLV_EINVAL, "trained");
     free(want);

@@ -18,19 +18,6 @@ static struct clv_device *devices[DEVICE_MAX];
 
 static const enum clv_learner_loss losses[] = {CLV_LOSS_CLASSES, CLV_LOSS_CAPTIONS};
 
-/* The largest difference relative to the largest value of `want`. */
-static double difference(const float *got, const float *want, size_t count)
-{
-    double error = 0, largest = 0;
-    for (size_t i = 0; i < count; i++) {
-        double off = fabs((double)got[i] - want[i]);
-        if (!(off <= error))
-            error = isnan(off) ? INFINITY : off;
-        largest = fmax(largest, fabs((double)want[i]));
-    }
-    return largest > 0 ? error / largest : error;
-}
-
 static struct clv_learners *make(const struct learner_fixture *fixture, int count,
                                  const struct clv_learner_options *options)
 {
@@ -72,7 +59,7 @@ static void check_members_agree(const struct clv_learners *learners)
             float *other = learner_parts(clv_learners_member(learners, i), parts[p], &count);
             if (memcmp(first, other, count * sizeof *first) != 0)
                 t_fail(__FILE__, __LINE__, "part %d of member %d differs by %g", p, i,
-                       difference(other, first, count));
+                       learner_difference(other, first, count));
             free(other);
         }
         free(first);
@@ -116,7 +103,7 @@ static void check_batch(const struct learner_fixture *fixture, const char *name,
     CHECK_OK(clv_learners_forward(several, &forward, &batch));
     CHECK_OK(clv_learners_forward_backward(several, &loss, &batch));
     float *got = summed_gradients(several, &count);
-    const double off = difference(got, want, count);
+    const double off = learner_difference(got, want, count);
     CHECK_NEAR(loss, want_loss, 1e-5);
     CHECK_NEAR(forward, want_forward, 1e-5);
     for (int i = 0; i < logit_count; i++)
@@ -247,8 +234,8 @@ static void steps_agree(void)
         }
         float *want = learner_parts(one, CLV_LEARNER_VALUE, &count);
         float *got = learner_parts(clv_learners_member(several, 0), CLV_LEARNER_VALUE, &count);
-        CHECK(difference(want, before, count) > 1e-3);
-        CHECK_NEAR(difference(got, want, count), 0, 1e-5);
+        CHECK(learner_difference(want, before, count) > 1e-3);
+        CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
         if (members == 1)
             CHECK(memcmp(got, want, count * sizeof *got) == 0);
         free(before);
