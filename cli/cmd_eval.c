@@ -1,4 +1,5 @@
 /* `eval`: how good a model is, by labelled or captioned footage. */
+#include "cli/device.h"
 #include "cli/eval.h"
 #include "cli/out.h"
 #include "core/error.h"
@@ -113,6 +114,11 @@ static const struct clv_opt opts[] = {
      .minimum = 1,
      .maximum = 1024,
      .help = "frames of a clip, where the model leaves it open (plain CLIP) [8]"},
+    {.name = "decoder",
+     .kind = CLV_OPT_ENUM,
+     FIELD(decoder),
+     .enums = clv_cli_decoders,
+     .help = clv_cli_decoder_help},
     {.name = NULL},
 };
 
@@ -130,7 +136,16 @@ int clv_eval_open_encoder(struct clv_eval *eval, bool vision)
     if (status == CLV_OK)
         status = clv_encoder_create(&eval->encoder, session->device, session->model.weights,
                                     &session->model.config, &options);
+    if (status == CLV_OK && vision)
+        status = clv_cli_open_decoder(&eval->decoder, eval->cli, session->device,
+                                      (enum clv_decoder_kind)eval->settings->decoder);
     return status;
+}
+
+struct clv_labelled_options clv_eval_reading(const struct clv_eval *eval)
+{
+    return (struct clv_labelled_options){.thread_count = (int)eval->cli->flags.threads,
+                                         .decoder = eval->decoder};
 }
 
 /* Texts go in portions, so that there is progress to show and a place to stop. */
@@ -350,6 +365,7 @@ static int run(const struct clv_cli *cli)
                                              : clv_eval_retrieval(&eval);
         clv_progress_end(&eval.progress);
     }
+    clv_decoder_close(eval.decoder);
     clv_encoder_free(eval.encoder);
     clv_session_release(&eval.session);
     return status;

@@ -103,8 +103,7 @@ static const struct clv_opt opts[] = {
      .kind = CLV_OPT_ENUM,
      FIELD(decoder),
      .enums = clv_cli_decoders,
-     .help = "what decodes: the GPU's video engine or the CPU; auto is the GPU where the model "
-             "computes on one, and the CPU for what it does not decode"},
+     .help = clv_cli_decoder_help},
     {.name = NULL},
 };
 

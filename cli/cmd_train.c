@@ -148,6 +148,11 @@ static const struct clv_opt opts[] = {
     COUNT("save-every", save_every, 0, 1e9, "steps between checkpoints; 0: at the end of epochs"),
     COUNT("seed", seed, 0, 9e15, "of everything that is drawn [3047]"),
     COUNT("decode-threads", decode_threads, 0, 1024, "threads that decode [all cores]"),
+    {.name = "decoder",
+     .kind = CLV_OPT_ENUM,
+     FIELD(decoder),
+     .enums = clv_cli_decoders,
+     .help = clv_cli_decoder_help},
     COUNT(
         "frame-cache", frame_cache, 0, 1 << 30,
         "MiB of memory for decoded clips, which are then decoded once and not in every epoch; the "
@@ -353,6 +358,7 @@ static int run(const struct clv_cli *cli)
     struct clv_train_model model = {0};
     struct clv_train_show show = {.cli = cli, .settings = settings, .data = &data, .best = -1};
     struct clv_cli_devices devices = {.count = 0};
+    struct clv_decoder *decoder = NULL;
     struct clv_trainer *trainer = NULL;
     char *path = NULL;
     int status = check_settings(settings);
@@ -361,11 +367,14 @@ static int run(const struct clv_cli *cli)
     path = clv_path_join(settings->output, "last.safetensors");
     status = path ? check_output(settings, path) : CLV_ENOMEM;
     if (status == CLV_OK)
-        status = clv_train_open_data(&data, settings);
+        status = clv_cli_open_devices(&devices, cli);
+    if (status == CLV_OK)
+        status = clv_cli_open_decoder(&decoder, cli, devices.items[0],
+                                      (enum clv_decoder_kind)settings->decoder);
+    if (status == CLV_OK)
+        status = clv_train_open_data(&data, settings, decoder);
     if (status == CLV_OK)
         status = clv_train_open_model(&model, cli);
-    if (status == CLV_OK)
-        status = clv_cli_open_devices(&devices, cli);
     if (status == CLV_OK)
         status = make_trainer(&trainer, &devices, &model, &data, settings);
     if (status == CLV_OK)
@@ -378,6 +387,7 @@ static int run(const struct clv_cli *cli)
     clv_cli_release_devices(&devices);
     clv_train_release_model(&model);
     clv_train_release_data(&data);
+    clv_decoder_close(decoder);
     free(path);
     return status;
 }

@@ -145,6 +145,9 @@ void clv_cli_release_devices(struct clv_cli_devices *devices)
 }
 
 const char *const clv_cli_decoders[] = {"auto", "cpu", "gpu", NULL};
+const char clv_cli_decoder_help[] =
+    "what decodes: the GPU's video engine or the CPU; auto is the GPU where the model computes on "
+    "one, and the CPU for what it does not decode";
 
 int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
                          const struct clv_device *device, enum clv_decoder_kind kind)

@@ -26,6 +26,7 @@ void clv_cli_release_devices(struct clv_cli_devices *devices);
 
 /* The choices of --decoder, in the order of enum clv_decoder_kind. */
 extern const char *const clv_cli_decoders[];
+extern const char clv_cli_decoder_help[];
 /* What decodes footage for a model on `device`, the GPU being the one that --device names. AUTO is
  * the CPU where the model computes on the CPU, and no driver is loaded then. */
 int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,

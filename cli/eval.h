@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/session.h"
-#include "core/model/clips.h"
+#include "indexer/labelled.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +27,7 @@ struct clv_eval_settings {
     bool plain;
     bool scores;
     int64_t frames;
+    int decoder; /* enum clv_decoder_kind */
 };
 
 struct clv_eval {
@@ -34,13 +35,17 @@ struct clv_eval {
     const struct clv_eval_settings *settings;
     struct clv_session session;
     struct clv_encoder *encoder;
+    struct clv_decoder *decoder; /* NULL: the CPU */
     struct clv_progress progress;
     int view_count, crop_count;
     int clip_count, unread_count; /* of the list, and how many of them could not be read */
 };
 
-/* Device and encoder for the session's model, with the branches asked for. */
+/* Device and encoder for the session's model, with the branches asked for; with `vision` also what
+ * decodes. */
 int clv_eval_open_encoder(struct clv_eval *eval, bool vision);
+/* How clips are read. */
+struct clv_labelled_options clv_eval_reading(const struct clv_eval *eval);
 
 /* Texts as the encoder takes them, one by one: unit features [count, E]. */
 int clv_eval_encode_texts(struct clv_eval *eval, float *out, const char *const *texts, int count);

@@ -171,8 +171,9 @@ static struct clv_class_scores scores_of(const struct closed *closed)
 static int measure(struct closed *closed)
 {
     struct clv_eval *eval = closed->eval;
-    int status = clv_labelled_create(&closed->labelled, &closed->labels, closed->is_in, true,
-                                     (int)eval->cli->flags.threads);
+    const struct clv_labelled_options reading = clv_eval_reading(eval);
+    int status =
+        clv_labelled_create(&closed->labelled, &closed->labels, closed->is_in, true, &reading);
     if (status != CLV_OK)
         return status;
     const struct clv_clips *clips = clv_labelled_clips(closed->labelled);

@@ -125,13 +125,14 @@ static int encode_clips(struct retrieval *retrieval)
 {
     const struct clv_captions *captions = &retrieval->captions;
     size_t dim = dim_of(retrieval), count = (size_t)captions->clip_count;
+    const struct clv_labelled_options reading = clv_eval_reading(retrieval->eval);
     struct clv_labelled *labelled = NULL;
     float *vectors = calloc(count, dim * sizeof *vectors);
     bool *is_read = calloc(count, sizeof *is_read);
     int status = vectors && is_read ? CLV_OK : clv_fail_memory("the vectors of clips");
     if (status == CLV_OK)
-        status = clv_labelled_create(&labelled, &captions->labels, captions->is_first, true,
-                                     (int)retrieval->eval->cli->flags.threads);
+        status =
+            clv_labelled_create(&labelled, &captions->labels, captions->is_first, true, &reading);
     if (status == CLV_OK) {
         const struct clv_eval_clips run = {
             .clips = clv_labelled_clips(labelled), .vectors = vectors, .is_read = is_read};

@@ -86,7 +86,8 @@ static int set_truth(struct clv_train_data *data, const struct clv_train_setting
     return status == CLV_OK ? clv_labelled_set_truth(data->validation, truth) : status;
 }
 
-static int open_validation(struct clv_train_data *data, const struct clv_train_settings *settings)
+static int open_validation(struct clv_train_data *data, const struct clv_train_settings *settings,
+                           const struct clv_labelled_options *reading)
 {
     const struct clv_labels_options options = {
         .classes = data->labels.classes.count > 0 ? &data->labels.classes : NULL,
@@ -96,31 +97,34 @@ static int open_validation(struct clv_train_data *data, const struct clv_train_s
     };
     int status = clv_labels_open(&data->validation_labels, settings->validation, &options);
     if (status == CLV_OK)
-        status = clv_labelled_create(&data->validation, &data->validation_labels, NULL, true,
-                                     (int)settings->decode_threads);
+        status =
+            clv_labelled_create(&data->validation, &data->validation_labels, NULL, true, reading);
     return status;
 }
 
-static int open_sources(struct clv_train_data *data, const struct clv_train_settings *settings)
+static int open_sources(struct clv_train_data *data, const struct clv_train_settings *settings,
+                        const struct clv_decoder *decoder)
 {
-    int threads = (int)settings->decode_threads;
+    const struct clv_labelled_options reading = {.thread_count = (int)settings->decode_threads,
+                                                 .decoder = decoder};
     int status =
-        clv_labelled_create(&data->training, &data->labels, data->held_out, false, threads);
+        clv_labelled_create(&data->training, &data->labels, data->held_out, false, &reading);
     if (status == CLV_OK && settings->frame_cache > 0)
         status = clv_labelled_keep(data->training, (size_t)settings->frame_cache << 20);
     if (status == CLV_OK && data->held_out)
         status =
-            clv_labelled_create(&data->validation, &data->labels, data->held_out, true, threads);
+            clv_labelled_create(&data->validation, &data->labels, data->held_out, true, &reading);
     if (status == CLV_OK && settings->validation)
-        status = open_validation(data, settings);
+        status = open_validation(data, settings, &reading);
     return status == CLV_OK ? set_truth(data, settings) : status;
 }
 
-int clv_train_open_data(struct clv_train_data *data, const struct clv_train_settings *settings)
+int clv_train_open_data(struct clv_train_data *data, const struct clv_train_settings *settings,
+                        const struct clv_decoder *decoder)
 {
     int status = open_labels(data, settings);
     if (status == CLV_OK)
-        status = open_sources(data, settings);
+        status = open_sources(data, settings, decoder);
     if (status == CLV_OK && settings->prompts.count > 0 && data->labels.classes.count == 0)
         status = clv_fail(CLV_EINVAL, "--prompts are about classes, and '%s' has no labels",
                           settings->data);

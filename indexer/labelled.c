@@ -25,7 +25,7 @@ static const struct clv_timebase milliseconds = {1, 1000};
 struct clv_labelled {
     struct clv_clips clips;
     const struct clv_labels *labels;
-    int thread_count;
+    struct clv_labelled_options options;
     int32_t *rows;   /* [clip_count] of the list */
     int64_t *totals; /* [clip_count] frames; 0: not counted yet */
     int32_t *classes;
@@ -63,8 +63,10 @@ static int64_t instant_of(const struct clv_media_info *info, int64_t time_ms)
 
 static int open_pass(struct pass *pass)
 {
-    struct clv_reader_options options = {.thread_count = pass->labelled->thread_count};
-    int status = clv_reader_open(&pass->reader, pass->label->path, &options);
+    const struct clv_labelled_options *options = &pass->labelled->options;
+    const struct clv_reader_options reading = {.thread_count = options->thread_count,
+                                               .decoder = options->decoder};
+    int status = clv_reader_open(&pass->reader, pass->label->path, &reading);
     if (status != CLV_OK)
         return status;
     const struct clv_media_info *info = clv_reader_info(pass->reader);
@@ -364,7 +366,7 @@ static void fill_rows(struct clv_labelled *labelled, const bool *is_in, bool wan
 }
 
 int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labels,
-                        const bool *is_in, bool wanted, int thread_count)
+                        const bool *is_in, bool wanted, const struct clv_labelled_options *options)
 {
     *out = NULL;
     struct clv_labelled *labelled = calloc(1, sizeof *labelled);
@@ -372,7 +374,7 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
         return clv_fail_memory("a list of clips");
     int count = count_rows(labels, is_in, wanted);
     labelled->labels = labels;
-    labelled->thread_count = thread_count;
+    labelled->options = *options;
     labelled->rows = calloc((size_t)count + 1, sizeof *labelled->rows);
     labelled->totals = calloc((size_t)count + 1, sizeof *labelled->totals);
     labelled->classes = calloc((size_t)count + 1, sizeof *labelled->classes);

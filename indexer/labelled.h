@@ -2,18 +2,24 @@
 #ifndef CLV_INDEXER_LABELLED_H
 #define CLV_INDEXER_LABELLED_H
 
+#include "core/media/decoder.h"
 #include "core/model/clips.h"
 #include "indexer/labels.h"
 
 struct clv_labelled;
 
+struct clv_labelled_options {
+    int thread_count;                  /* of the decoder; 0: all cores */
+    const struct clv_decoder *decoder; /* must stay; NULL: the CPU. Frames are the same */
+};
+
 /* The clips of a list whose place in `is_in` [labels->count] is `wanted`; NULL: all. The list must
  * stay. Of a clip only the T frames asked for are kept, at their full size unless that is above 256
  * MiB (then both sides are divided by the smallest whole number that suits); a clip longer than a
  * minute is read by seeking, where frames are counted by the frame rate, others are decoded up to
- * the last frame needed. `thread_count` is the decoder's; 0: all cores. */
+ * the last frame needed. */
 int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labels,
-                        const bool *is_in, bool wanted, int thread_count);
+                        const bool *is_in, bool wanted, const struct clv_labelled_options *options);
 void clv_labelled_free(struct clv_labelled *labelled);
 
 /* Keeps decoded clips in memory, of at most `limit_bytes`: whole clips of up to a minute, first

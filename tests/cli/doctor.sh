@@ -64,19 +64,50 @@ fi
 make_clips
 mkdir -p "$work/in"
 cp "$clips/door-opens-a.mp4" "$clips/stone-falls-a.mp4" "$work/in/"
+printf 'path,label,start,end\ndoor-opens-a.mp4,a,,\nstone-falls-a.mp4,b,,\nstone-falls-a.mp4,b,0.5,1.5\n' >"$work/in/labels.csv"
+# evaluate NAME STATUS DECODER / train NAME STATUS DECODER: on the CPU, of clips decoded by it.
+evaluate() {
+    expect "$1" "$2" "$CLAVERDB" eval --quiet --json --scores --device cpu --data "$work/in/labels.csv" --decoder "$3"
+}
+train() {
+    expect "$1" "$2" "$CLAVERDB" train --quiet --init mini --device cpu --data "$work/in/labels.csv" \
+        --epochs 1 --batch 3 --warmup 0 --validation "$work/in/labels.csv" -o "$work/run_$3" --decoder "$3"
+}
+# trained DECODER: what came of it, without when.
+trained() { jq -c 'select(.type == "step") | [.loss, .gradient_norm]' "$work/run_$1/log.jsonl"; }
 found() { "$CLAVERDB" search --quiet --json --db "$work/$1" 'a stone falls' | jq -c 'select(.type == "moment") | [.path, .start_ms, .score]'; }
 expect decoder_cpu 0 "$CLAVERDB" index --quiet --db "$work/by_cpu" --device cpu --decoder cpu "$work/in"
 expect decoder_auto 0 "$CLAVERDB" index --quiet --db "$work/by_auto" --device cpu --decoder auto "$work/in"
 same decoder_finds_both "$(found by_cpu | wc -l)" 2
 same decoder_auto_is_the_same "$(found by_auto)" "$(found by_cpu)"
 expect decoder_bad 2 "$CLAVERDB" index --db "$work/by_cpu" --decoder cuda "$work/in"
+evaluate decoder_eval_cpu 0 cpu && cp "$work/out" "$work/scores"
+evaluate decoder_eval_auto 0 auto
+same decoder_eval_auto_is_the_same "$(cat "$work/out")" "$(cat "$work/scores")"
+train decoder_train_cpu 0 cpu
+train decoder_train_auto 0 auto
+same decoder_train_auto_is_the_same "$(trained auto)" "$(trained cpu)"
+for command in eval train; do
+    expect "decoder_bad_$command" 2 "$CLAVERDB" $command --data "$work/in/labels.csv" --decoder cuda
+    err_has "decoder_bad_${command}_said" '--decoder takes one of'
+done
 if "$CLAVERDB" doctor | grep -q '^decoder  *on cuda:0'; then
     expect decoder_gpu 0 "$CLAVERDB" index --quiet --db "$work/by_gpu" --device cpu --decoder gpu "$work/in"
     same decoder_gpu_is_the_same "$(found by_gpu)" "$(found by_cpu)"
+    evaluate decoder_eval_gpu 0 gpu
+    same decoder_eval_gpu_is_the_same "$(cat "$work/out")" "$(cat "$work/scores")"
+    train decoder_train_gpu 0 gpu
+    same decoder_train_gpu_is_the_same "$(trained gpu)" "$(trained cpu)"
 else
     expect decoder_gpu 2 "$CLAVERDB" index --quiet --force --db "$work/by_cpu" --device cpu --decoder gpu "$work/in"
     err_has decoder_gpu_said '^claverdb: the GPU does not decode video here: .'
     same decoder_gpu_says_one_line "$(wc -l <"$work/err")" 1
     same decoder_gpu_loses_nothing "$(found by_cpu)" "$(found by_auto)"
+    for command in evaluate train; do
+        $command "decoder_${command}_gpu" 2 gpu
+        err_has "decoder_${command}_gpu_said" '^claverdb: the GPU does not decode video here: .'
+        same "decoder_${command}_gpu_says_one_line" "$(wc -l <"$work/err")" 1
+    done
+    [ ! -e "$work/run_gpu" ] && ok decoder_train_gpu_leaves_nothing || fail decoder_train_gpu_leaves_nothing "there is a run"
 fi
 finish

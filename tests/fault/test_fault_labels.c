@@ -49,7 +49,8 @@ static int read_lists(void *payload)
     if (status == CLV_OK)
         status = clv_captions_open(&captions, facts, &about);
     if (status == CLV_OK)
-        status = clv_labelled_create(&labelled, &labels, held, true, 1);
+        status = clv_labelled_create(&labelled, &labels, held, true,
+                                     &(struct clv_labelled_options){.thread_count = 1});
     if (status == CLV_OK)
         status = clv_labelled_set_truth(labelled, &captions);
     if (status == CLV_OK)

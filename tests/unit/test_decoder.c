@@ -2,8 +2,10 @@
  * their frames laid out as a GPU lays them out, failing where a test wants them to. What a reader
  * gives must be the same whatever fails, and where. */
 #include "core/error.h"
+#include "core/file.h"
 #include "core/media/gpu.h"
 #include "core/media/handover.h"
+#include "indexer/labelled.h"
 #include "tests/t.h"
 #include "tests/unit/clips.h"
 #include "tests/unit/transcript.h"
@@ -366,6 +368,106 @@ static void says_when_the_gpu_must_and_cannot(void)
     CHECK_INT(got.frame_count, 0);
 }
 
+/* ---- labelled clips ---- */
+
+enum { CLIP_COUNT = 3, CLIP_FRAMES = 6 };
+
+static struct clv_labelled *open_clips(const struct clv_labels *labels,
+                                       const struct clv_decoder *decoder, size_t kept_bytes)
+{
+    struct clv_labelled *clips = NULL;
+    const struct clv_labelled_options options = {.thread_count = 1, .decoder = decoder};
+    CHECK_OK(clv_labelled_create(&clips, labels, NULL, true, &options));
+    if (clips && kept_bytes > 0)
+        CHECK_OK(clv_labelled_keep(clips, kept_bytes));
+    return clips;
+}
+
+static int read_clip(struct clv_image *out, struct clv_labelled *labelled, int clip, uint64_t seed)
+{
+    const struct clv_clips *clips = clv_labelled_clips(labelled);
+    return clips->read(clips->payload, out,
+                       &(struct clv_clip_request){clip, CLIP_FRAMES, true, seed});
+}
+
+static void compare_images(const struct clv_image *got, const struct clv_image *want,
+                           const char *name)
+{
+    for (int i = 0; i < CLIP_FRAMES && !t_failed(); i++) {
+        CHECK_INT(got[i].width, want[i].width);
+        CHECK_INT(got[i].height, want[i].height);
+        for (int y = 0; y < want[i].height && !t_failed(); y++)
+            if (memcmp(got[i].pixels + (size_t)y * got[i].stride_bytes,
+                       want[i].pixels + (size_t)y * want[i].stride_bytes,
+                       3 * (size_t)want[i].width) != 0)
+                t_fail(__FILE__, __LINE__, "%s: frame %d differs in row %d", name, i, y);
+    }
+}
+
+/* Every clip twice: counted first, and then known or kept. */
+static void compare_clips(const struct clv_labels *labels, const struct clv_decoder *decoder,
+                          size_t kept_bytes, const char *name)
+{
+    struct clv_labelled *on_cpu = open_clips(labels, NULL, 0);
+    struct clv_labelled *on_gpu = open_clips(labels, decoder, kept_bytes);
+    struct clv_image want[CLIP_FRAMES], got[CLIP_FRAMES];
+    for (uint64_t seed = 0; seed < 2; seed++)
+        for (int clip = 0; on_cpu && on_gpu && clip < CLIP_COUNT && !t_failed(); clip++) {
+            CHECK_OK(read_clip(want, on_cpu, clip, seed));
+            CHECK_OK(read_clip(got, on_gpu, clip, seed));
+            if (!t_failed())
+                compare_images(got, want, name);
+        }
+    clv_labelled_free(on_cpu);
+    clv_labelled_free(on_gpu);
+}
+
+/* A clip that only the GPU may decode and cannot is a broken one among others. */
+static void refuse_clip(const struct clv_labels *labels)
+{
+    struct clv_image images[CLIP_FRAMES];
+    struct clv_decoder decoder = stand_in(AV_PIX_FMT_YUV420P, true);
+    struct clv_labelled *clips = open_clips(labels, &decoder, 0);
+    if (!clips)
+        return;
+    receive_fails_at = 9;
+    CHECK_ERROR(read_clip(images, clips, 0, 0), CLV_EDEVICE, "the GPU cannot decode h264 in ");
+    receive_fails_at = -1;
+    CHECK_OK(read_clip(images, clips, 1, 0));
+    clv_labelled_free(clips);
+}
+
+static void reads_labelled_clips(void)
+{
+    const char *path = make(0), *list = t_path(t_directory(), "labels.csv");
+    struct clv_labels labels = {0};
+    char text[2048], name[64];
+    if (!path)
+        return;
+    int size = snprintf(text, sizeof text, "path,label,start,end\n%s,x,,\n%s,x,0.3,1.5\n%s,x,1,\n",
+                        path, path, path);
+    REQUIRE_OK(clv_file_replace(list, text, (size_t)size));
+    REQUIRE_OK(clv_labels_open(&labels, list, &(struct clv_labels_options){0}));
+    struct clv_decoder decoder = stand_in(AV_PIX_FMT_YUV420P, true);
+    compare_clips(&labels, &decoder, 0, "nothing fails");
+    CHECK_INT(transferred, CLIP_COUNT * 2 * CLIP_FRAMES);
+    decoder = stand_in(AV_PIX_FMT_YUV420P, true);
+    compare_clips(&labels, &decoder, (size_t)1 << 30, "kept");
+    CHECK_INT(transferred, 50 + 31 + 25); /* 0.3 s is the eighth frame's */
+    for (int n = 0; n < 120; n += 7) {
+        decoder = stand_in(AV_PIX_FMT_YUV420P, false);
+        receive_fails_at = n;
+        snprintf(name, sizeof name, "frame %d fails", n);
+        compare_clips(&labels, &decoder, n % 2 ? (size_t)1 << 30 : 0, name);
+        decoder = stand_in(AV_PIX_FMT_YUV420P, false);
+        transfer_fails_at = n % (CLIP_COUNT * 2 * CLIP_FRAMES);
+        snprintf(name, sizeof name, "copy %d fails", transfer_fails_at);
+        compare_clips(&labels, &decoder, 0, name);
+    }
+    refuse_clip(&labels);
+    clv_labels_release(&labels);
+}
+
 /* Where no keyframe comes for long, packets are not kept for ever. */
 static void bounds_what_is_kept(void)
 {
@@ -398,6 +500,7 @@ int main(void)
     T_RUN(goes_on_after_seeking);
     T_RUN(leaves_damage_to_the_cpu);
     T_RUN(leaves_what_it_cannot_decode_to_the_cpu);
+    T_RUN(reads_labelled_clips);
     T_RUN(says_when_the_gpu_must_and_cannot);
     T_RUN(bounds_what_is_kept);
     return t_end();

@@ -78,7 +78,8 @@ static struct clv_labelled *source_of(struct clv_labels *labels, const char *tex
     const char *list = t_path(directory, "labels.csv");
     CHECK_OK(clv_file_replace(list, text, strlen(text)));
     CHECK_OK(clv_labels_open(labels, list, &none));
-    CHECK_OK(clv_labelled_create(&labelled, labels, NULL, true, 1));
+    CHECK_OK(clv_labelled_create(&labelled, labels, NULL, true,
+                                 &(struct clv_labelled_options){.thread_count = 1}));
     return labelled;
 }
 
@@ -265,8 +266,10 @@ static void sides_of_a_split(void)
     const bool held_out[] = {false, true, true, false};
     CHECK_OK(clv_file_replace(list, text, strlen(text)));
     REQUIRE_OK(clv_labels_open(&labels, list, &options));
-    REQUIRE_OK(clv_labelled_create(&train, &labels, held_out, false, 1));
-    REQUIRE_OK(clv_labelled_create(&held, &labels, held_out, true, 1));
+    REQUIRE_OK(clv_labelled_create(&train, &labels, held_out, false,
+                                   &(struct clv_labelled_options){.thread_count = 1}));
+    REQUIRE_OK(clv_labelled_create(&held, &labels, held_out, true,
+                                   &(struct clv_labelled_options){.thread_count = 1}));
     const struct clv_clips *a = clv_labelled_clips(train), *b = clv_labelled_clips(held);
     CHECK_INT(a->clip_count, 2);
     CHECK_INT(b->clip_count, 2);
@@ -304,7 +307,8 @@ static void facts_of_clips(void)
     struct clv_captions_options about = {.facts_path = facts};
     REQUIRE_OK(clv_labels_open(&labels, list, &options));
     REQUIRE_OK(clv_captions_open(&captions, table, &about));
-    REQUIRE_OK(clv_labelled_create(&labelled, &labels, NULL, true, 1));
+    REQUIRE_OK(clv_labelled_create(&labelled, &labels, NULL, true,
+                                   &(struct clv_labelled_options){.thread_count = 1}));
     const struct clv_clips *clips = clv_labelled_clips(labelled);
     CHECK(clips->is_true_of == NULL);
     REQUIRE_OK(clv_labelled_set_truth(labelled, &captions));
@@ -328,7 +332,8 @@ static void real_footage(void)
     const struct clv_labels_options none = {0};
     struct clv_image images[8];
     REQUIRE_OK(clv_labels_open(&labels, list, &none));
-    REQUIRE_OK(clv_labelled_create(&labelled, &labels, NULL, true, 2));
+    REQUIRE_OK(clv_labelled_create(&labelled, &labels, NULL, true,
+                                   &(struct clv_labelled_options){.thread_count = 2}));
     const struct clv_clips *clips = clv_labelled_clips(labelled);
     for (int i = 0; i < clips->clip_count; i += 13) {
         const struct clv_clip_request request = {i, 8, true, (uint64_t)i};
