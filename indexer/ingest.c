@@ -1,10 +1,11 @@
-/* Leads a run: scan, what the catalog knows, then decoding threads that read files ahead while this
- * thread encodes and writes. Only this thread touches the store and the encoder. */
+/* Leads a run: scan, what the catalog knows, then decoding threads that read files ahead, this
+ * thread, which alone encodes and reports, and one that stores what is complete. */
 #include "indexer/ingest.h"
 
 #include "core/clock.h"
 #include "core/error.h"
 #include "indexer/run.h"
+#include "indexer/writer.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPORT_INTERVAL_S 0.1
+#define REPORT_INTERVAL_MS 100
 
 /* How far reading runs ahead of what is stored, where a long file holds shorter ones up. It bounds
  * memory, and what is lost when a run is cut short. */
@@ -127,14 +128,15 @@ static int plan_jobs(struct clv_run *run)
 struct pipeline {
     struct clv_run *run;
     struct clv_job *const *jobs;
-    int job_count, stored_count;
+    int job_count;
+    int handed_count, stored_count; /* to the writer, and by it */
     int reader_count;
     struct clv_pipe *pipe;
     struct clv_encode *encode;
-    size_t held_bytes; /* of the tracks of jobs that have ended, and are not stored yet */
-    const char *path;  /* of the file begun last */
+    struct clv_writer *writer;
+    const char *path; /* of the file begun last */
     /* of the pipelines before this one */
-    double decode_before_s, encode_before_s;
+    double decode_before_s, encode_before_s, write_before_s;
     int64_t bytes_before, footage_before_ms, frames_before;
 };
 
@@ -148,28 +150,48 @@ static void note_progress(struct pipeline *line)
     struct clv_encode_counts counts = clv_encode_counts(line->encode);
     progress->encode_s = line->encode_before_s + counts.busy_s;
     progress->frame_count = line->frames_before + counts.frames;
-    if (clv_clock_seconds() - line->run->reported_s >= REPORT_INTERVAL_S)
+    progress->write_s = line->write_before_s + clv_writer_busy_s(line->writer);
+    if (clv_clock_seconds() - line->run->reported_s >= 1e-3 * REPORT_INTERVAL_MS)
         clv_run_report(line->run, CLV_INGEST_PROGRESS, line->path, "");
 }
 
-/* Stores what is complete, in the order of the jobs: nothing overtakes a file that is not. */
-static int store_complete(struct pipeline *line)
+/* Hands over what is complete, in the order of the jobs: nothing overtakes a file that is not. */
+static void hand_complete(struct pipeline *line)
 {
-    while (line->stored_count < line->job_count) {
-        struct clv_job *job = line->jobs[line->stored_count];
+    while (line->handed_count < line->job_count) {
+        struct clv_job *job = line->jobs[line->handed_count];
         if (!job->is_ended || job->track.awaited_count > 0)
-            return CLV_OK;
-        if (clv_cancelled(line->run->options.cancel))
-            return clv_fail(CLV_ECANCELED, "indexing was stopped");
-        line->held_bytes -= clv_track_bytes(&job->track);
-        note_progress(line);
-        int status = clv_run_finish_job(line->run, job);
-        clv_track_release(&job->track);
-        if (status != CLV_OK)
-            return status;
+            return;
+        line->handed_count++;
+        clv_writer_hand(line->writer, job);
+    }
+}
+
+/* Reports what has been stored, waiting up to `timeout_ms` for the first of what has not. */
+static int collect_stored(struct pipeline *line, int timeout_ms)
+{
+    while (line->stored_count < line->handed_count) {
+        bool timed_out;
+        struct clv_job *job = clv_writer_take(line->writer, timeout_ms, &timed_out);
+        if (!job)
+            return timed_out ? CLV_OK : clv_writer_status(line->writer);
         line->stored_count++;
+        note_progress(line);
+        clv_run_report_job(line->run, job);
+        timeout_ms = 0;
     }
     return CLV_OK;
+}
+
+/* Where readers wait for what waits in a batch, the batch must not wait for them. */
+static int make_room(struct pipeline *line)
+{
+    const bool is_storing = line->stored_count < line->handed_count;
+    if (is_storing || !clv_order_is_waiting(line->pipe->order))
+        return CLV_OK;
+    int status = clv_encode_flush(line->encode);
+    hand_complete(line);
+    return status;
 }
 
 static int handle_end(struct pipeline *line, const struct clv_work *work)
@@ -181,18 +203,12 @@ static int handle_end(struct pipeline *line, const struct clv_work *work)
     else
         clv_encode_drop(line->encode, work->lane);
     job->is_ended = true;
-    line->held_bytes += clv_track_bytes(&job->track);
-    if (status == CLV_OK)
-        status = store_complete(line);
-    /* Where readers wait for what waits in a batch, the batch must not wait for them. */
-    if (status == CLV_OK &&
-        clv_order_note(line->pipe->order, line->stored_count, line->held_bytes)) {
-        status = clv_encode_flush(line->encode);
-        if (status == CLV_OK)
-            status = store_complete(line);
-        (void)clv_order_note(line->pipe->order, line->stored_count, line->held_bytes);
-    }
-    return status;
+    job->held_bytes = clv_track_bytes(&job->track);
+    clv_order_hold(line->pipe->order, job->held_bytes);
+    if (status != CLV_OK)
+        return status;
+    hand_complete(line);
+    return make_room(line);
 }
 
 static int handle(struct pipeline *line, const struct clv_work *work)
@@ -217,14 +233,26 @@ static int handle(struct pipeline *line, const struct clv_work *work)
     return CLV_OK;
 }
 
+/* What is complete is stored, also after a failure, which `status` is. */
+static int store_rest(struct pipeline *line, int status)
+{
+    int stored = CLV_OK;
+    hand_complete(line);
+    clv_writer_end(line->writer);
+    while (stored == CLV_OK && line->stored_count < line->handed_count) {
+        stored = collect_stored(line, REPORT_INTERVAL_MS);
+        note_progress(line);
+    }
+    return stored == CLV_OK ? status : stored;
+}
+
 static int encode_all(struct pipeline *line)
 {
     struct clv_cancel *cancel = line->run->options.cancel;
     int status = CLV_OK;
     while (status == CLV_OK) {
         bool timed_out;
-        struct clv_work *work =
-            clv_pipe_receive(line->pipe, (int)(1000 * REPORT_INTERVAL_S), &timed_out);
+        struct clv_work *work = clv_pipe_receive(line->pipe, REPORT_INTERVAL_MS, &timed_out);
         if (clv_cancelled(cancel))
             return clv_fail(CLV_ECANCELED, "indexing was stopped");
         if (!work && !timed_out)
@@ -233,11 +261,13 @@ static int encode_all(struct pipeline *line)
             status = handle(line, work);
             clv_pipe_return(line->pipe, work);
         }
+        if (status == CLV_OK)
+            status = collect_stored(line, 0);
+        if (status == CLV_OK && timed_out)
+            status = make_room(line);
         note_progress(line);
     }
-    if (status == CLV_OK)
-        status = clv_encode_flush(line->encode);
-    return status == CLV_OK ? store_complete(line) : status;
+    return status == CLV_OK ? clv_encode_flush(line->encode) : status;
 }
 
 /* Starts the readers and encodes what they send. */
@@ -264,7 +294,7 @@ static int run_readers(struct pipeline *line)
         }
     }
     if (status == CLV_OK)
-        status = encode_all(line);
+        status = store_rest(line, encode_all(line));
     /* Keeps the failure's sentence: joining records none on this thread. */
     clv_pipe_stop(line->pipe);
     for (int i = 0; i < started; i++)
@@ -289,6 +319,7 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
         .path = "",
         .decode_before_s = run->progress.decode_s,
         .encode_before_s = run->progress.encode_s,
+        .write_before_s = run->progress.write_s,
         .bytes_before = run->progress.bytes_done,
         .footage_before_ms = run->progress.footage_ms,
         .frames_before = run->progress.frame_count,
@@ -316,7 +347,10 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
     if (status == CLV_OK)
         status = clv_encode_create(&line.encode, run->encoder, line.pipe, &encode);
     if (status == CLV_OK)
+        status = clv_writer_create(&line.writer, run, line.pipe->order, job_count);
+    if (status == CLV_OK)
         status = run_readers(&line);
+    clv_writer_free(line.writer);
     clv_encode_free(line.encode);
     clv_pipe_free(line.pipe);
     return status;
@@ -353,7 +387,7 @@ const char *clv_ingest_limit(const struct clv_ingest_progress *progress)
 {
     if (progress->frame_count == 0)
         return "";
-    if (progress->decode_s > progress->encode_s + progress->write_s)
+    if (progress->decode_s > progress->encode_s && progress->decode_s > progress->write_s)
         return "decoding";
     return progress->encode_s > progress->write_s ? "encoding" : "writing";
 }

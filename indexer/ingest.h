@@ -1,7 +1,8 @@
 /* Indexing: files in, segments in the store. Decode runs ahead of the encoder through a bounded
- * queue, several files at once where that is worth it; a file's segments become visible in one
- * transaction, file after file in order, whatever the number of threads. Only what is new or
- * changed is done; a moved file is recognised by its content. */
+ * queue, several files at once where that is worth it, and what is complete is stored while the
+ * encoder goes on; a file's segments become visible in one transaction, file after file in order,
+ * whatever the number of threads. Only what is new or changed is done; a moved file is recognised
+ * by its content. */
 #ifndef CLV_INDEXER_INGEST_H
 #define CLV_INDEXER_INGEST_H
 
@@ -75,7 +76,8 @@ typedef void clv_ingest_report(const struct clv_ingest_progress *progress, void 
 int clv_ingest_encoder(struct clv_encoder **out, struct clv_device *device,
                        const struct clv_model *model, const struct clv_ingest_options *options);
 
-/* Indexes `paths` for the model already put as `model_id`. Per-file failures are reported and
+/* Indexes `paths` for the model already put as `model_id`; reports on the caller's thread. The
+ * store must not be used meanwhile, from the report neither. Per-file failures are reported and
  * recorded and do not stop it; totals_out holds the sums. Any encoder does that keeps at least a
  * window's frames; one with few slots reads few files at once. CLV_ECANCELED after finishing the
  * write in hand; other errors are of the store, the model or the paths themselves. */

@@ -82,15 +82,28 @@ void clv_order_judged(struct clv_order *order, int job)
     pthread_mutex_unlock(&order->lock);
 }
 
-bool clv_order_note(struct clv_order *order, int stored_count, size_t held_bytes)
+void clv_order_hold(struct clv_order *order, size_t bytes)
+{
+    pthread_mutex_lock(&order->lock);
+    order->held_bytes += bytes;
+    pthread_mutex_unlock(&order->lock);
+}
+
+void clv_order_stored(struct clv_order *order, size_t bytes)
 {
     pthread_mutex_lock(&order->lock);
     bool was_full = is_full(order);
-    order->stored_count = stored_count;
-    order->held_bytes = held_bytes;
-    bool keeps_waiting = is_full(order) && order->claimed_count < order->job_count;
+    order->stored_count++;
+    order->held_bytes -= bytes;
     if (was_full && !is_full(order))
         pthread_cond_broadcast(&order->changed);
     pthread_mutex_unlock(&order->lock);
-    return keeps_waiting;
+}
+
+bool clv_order_is_waiting(struct clv_order *order)
+{
+    pthread_mutex_lock(&order->lock);
+    bool is_waiting = order->claimed_count < order->job_count && is_full(order);
+    pthread_mutex_unlock(&order->lock);
+    return is_waiting;
 }

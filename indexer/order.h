@@ -24,8 +24,11 @@ bool clv_order_claim(struct clv_order *order, int *job_out);
 bool clv_order_await(struct clv_order *order, int job);
 void clv_order_judged(struct clv_order *order, int job);
 
-/* For the storing side: what it holds now, and how many files are stored, the first of the order.
- * True where that keeps a file from being begun that could be. */
-bool clv_order_note(struct clv_order *order, int stored_count, size_t held_bytes);
+/* For the encoding side: a file has ended, whose segments take `bytes` until it is stored. */
+void clv_order_hold(struct clv_order *order, size_t bytes);
+/* For the storing side: the next file of the order is stored, and what was held for it is free. */
+void clv_order_stored(struct clv_order *order, size_t bytes);
+/* Whether a file that could be begun is kept waiting by what is not stored yet. */
+bool clv_order_is_waiting(struct clv_order *order);
 
 #endif

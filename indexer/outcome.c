@@ -1,26 +1,18 @@
-/* What came of each file, written to the store and reported. */
+/* What came of each file: how it is stored, and how it is reported. */
 #include "indexer/run.h"
 
-#include "core/clock.h"
 #include "core/error.h"
 #include "core/file.h"
 
 #include <string.h>
 
-static void report_indexed(struct clv_run *run, const struct clv_job *job, int64_t segment_count)
+static void note(struct clv_job *job, enum clv_ingest_event event, const char *detail)
 {
-    run->progress.indexed_count++;
-    run->progress.segment_count += segment_count;
-    clv_run_report(run, CLV_INGEST_INDEXED, job->path, "");
+    job->event = event;
+    job->detail = detail;
 }
 
-static void report_failed(struct clv_run *run, const char *path, const char *reason)
-{
-    run->progress.failed_count++;
-    clv_run_report(run, CLV_INGEST_FAILED, path, reason);
-}
-
-static int finish_failed(struct clv_run *run, const struct clv_job *job)
+static int store_failed(const struct clv_run *run, struct clv_job *job)
 {
     struct clv_video_row row = {
         .path = job->path,
@@ -35,12 +27,11 @@ static int finish_failed(struct clv_run *run, const struct clv_job *job)
     /* A file that vanished since the scan is gone, not unreadable. */
     if (!run->options.dry_run && job->status != CLV_ENOTFOUND)
         status = clv_store_video_fail(run->store, &row);
-    if (status == CLV_OK)
-        report_failed(run, job->path, job->error);
+    note(job, CLV_INGEST_FAILED, job->error);
     return status;
 }
 
-static int finish_indexed(struct clv_run *run, struct clv_job *job)
+static int store_indexed(const struct clv_run *run, struct clv_job *job)
 {
     const struct clv_media_info *info = &job->info;
     int64_t duration = job->end_ticks - info->start_ticks;
@@ -71,8 +62,8 @@ static int finish_indexed(struct clv_run *run, struct clv_job *job)
     if (status == CLV_OK || status == CLV_ENOTFOUND)
         status = clv_store_video_put(run->store, &row, run->model_id, job->track.segments,
                                      job->track.count);
-    if (status == CLV_OK)
-        report_indexed(run, job, (int64_t)job->track.count);
+    note(job, CLV_INGEST_INDEXED, "");
+    job->segment_count = (int64_t)job->track.count;
     return status;
 }
 
@@ -86,7 +77,7 @@ static int add_copied(const struct clv_hit *segment, const float *vector, void *
 
 /* Stores the segments of another video with the same content. *done_out is false where there are
  * none after all. */
-static int copy_video(struct clv_run *run, struct clv_job *job, bool *done_out)
+static int copy_video(const struct clv_run *run, struct clv_job *job, bool *done_out)
 {
     struct clv_video_row row;
     struct clv_track *track = &job->track;
@@ -113,79 +104,78 @@ static int copy_video(struct clv_run *run, struct clv_job *job, bool *done_out)
     return status;
 }
 
-static int finish_copied(struct clv_run *run, struct clv_job *job)
+static int store_copied(const struct clv_run *run, struct clv_job *job)
 {
-    bool done = run->options.dry_run;
-    int status = done ? CLV_OK : copy_video(run, job, &done);
-    if (status != CLV_OK)
-        return status;
-    if (done)
-        report_indexed(run, job, run->options.dry_run ? 0 : (int64_t)job->track.count);
-    else
-        run->again[run->again_count++] = job;
-    return CLV_OK;
+    bool is_done = false;
+    int status = copy_video(run, job, &is_done);
+    note(job, CLV_INGEST_INDEXED, "");
+    job->segment_count = (int64_t)job->track.count;
+    job->is_again = !is_done;
+    return status;
 }
 
-static int finish_moved(struct clv_run *run, struct clv_job *job)
+/* A video that another process dropped meanwhile is read itself. */
+static int or_again(struct clv_job *job, int status)
+{
+    job->is_again = status == CLV_ENOTFOUND;
+    return job->is_again ? CLV_OK : status;
+}
+
+static int store_moved(const struct clv_run *run, struct clv_job *job)
 {
     int status = CLV_OK;
     if (!run->options.dry_run)
         status =
             clv_store_video_move(run->store, job->verdict.from_id, job->path, job->modified_ns);
-    if (status == CLV_ENOTFOUND) { /* another process dropped it meanwhile */
-        run->again[run->again_count++] = job;
-        return CLV_OK;
-    }
-    if (status == CLV_OK) {
-        run->progress.moved_count++;
-        clv_run_report(run, CLV_INGEST_MOVED, job->path, job->verdict.from_path);
-    }
-    return status;
+    note(job, CLV_INGEST_MOVED, job->verdict.from_path);
+    return or_again(job, status);
 }
 
 /* The content is what it was; only size and time are written down anew. */
-static int finish_touched(struct clv_run *run, struct clv_job *job)
+static int store_touched(const struct clv_run *run, struct clv_job *job)
 {
     const struct clv_known_video *video = clv_known_find(run->known, job->path);
     int status = CLV_OK;
     if (!run->options.dry_run)
         status = clv_store_video_touch(run->store, video->id, job->size_bytes, job->modified_ns);
-    if (status == CLV_ENOTFOUND) {
-        run->again[run->again_count++] = job;
-        return CLV_OK;
-    }
-    if (status != CLV_OK)
-        return status;
-    if (job->verdict.kind == CLV_VERDICT_FAIL) {
-        report_failed(run, job->path, job->verdict.error);
-        return CLV_OK;
-    }
-    run->progress.unchanged_count++;
-    clv_run_report(run, CLV_INGEST_UNCHANGED, job->path, "");
+    if (job->verdict.kind == CLV_VERDICT_FAIL)
+        note(job, CLV_INGEST_FAILED, job->verdict.error);
+    else
+        note(job, CLV_INGEST_UNCHANGED, "");
+    return or_again(job, status);
+}
+
+int clv_run_store_job(const struct clv_run *run, struct clv_job *job)
+{
+    const enum clv_verdict_kind kind = job->verdict.kind;
+    job->segment_count = 0;
+    job->is_again = false;
+    if (job->status != CLV_OK)
+        return store_failed(run, job);
+    if (kind == CLV_VERDICT_MOVE)
+        return store_moved(run, job);
+    if (kind == CLV_VERDICT_TOUCH || kind == CLV_VERDICT_FAIL)
+        return store_touched(run, job);
+    if (!run->options.dry_run)
+        return kind == CLV_VERDICT_COPY ? store_copied(run, job) : store_indexed(run, job);
+    note(job, CLV_INGEST_INDEXED, "");
     return CLV_OK;
 }
 
-int clv_run_finish_job(struct clv_run *run, struct clv_job *job)
+void clv_run_report_job(struct clv_run *run, struct clv_job *job)
 {
-    double begun = clv_clock_seconds();
-    int again_before = run->again_count;
-    int status = CLV_OK;
-    run->progress.files_done++;
-    if (job->status != CLV_OK)
-        status = finish_failed(run, job);
-    else if (job->verdict.kind == CLV_VERDICT_INDEX && run->options.dry_run)
-        report_indexed(run, job, 0);
-    else if (job->verdict.kind == CLV_VERDICT_INDEX)
-        status = finish_indexed(run, job);
-    else if (job->verdict.kind == CLV_VERDICT_COPY)
-        status = finish_copied(run, job);
-    else if (job->verdict.kind == CLV_VERDICT_MOVE)
-        status = finish_moved(run, job);
-    else
-        status = finish_touched(run, job);
-    run->progress.files_done -= run->again_count - again_before;
-    run->progress.write_s += clv_clock_seconds() - begun;
-    return status;
+    struct clv_ingest_progress *progress = &run->progress;
+    if (job->is_again) {
+        run->again[run->again_count++] = job;
+        return;
+    }
+    progress->files_done++;
+    progress->segment_count += job->segment_count;
+    progress->indexed_count += job->event == CLV_INGEST_INDEXED;
+    progress->unchanged_count += job->event == CLV_INGEST_UNCHANGED;
+    progress->moved_count += job->event == CLV_INGEST_MOVED;
+    progress->failed_count += job->event == CLV_INGEST_FAILED;
+    clv_run_report(run, job->event, job->path, job->detail);
 }
 
 /* ---- files that are no more ---- */

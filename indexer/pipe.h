@@ -8,6 +8,7 @@
 #include "core/cancel.h"
 #include "core/media/reader.h"
 #include "core/queue.h"
+#include "indexer/ingest.h"
 #include "indexer/known.h"
 #include "indexer/order.h"
 #include "indexer/track.h"
@@ -21,7 +22,8 @@
 #define CLV_JOB_ERROR_SIZE 1024
 
 /* One file to be read. A decoding thread fills in what it finds and does not touch it any more once
- * it has sent CLV_WORK_END. */
+ * it has sent CLV_WORK_END; the encoding side gathers its segments and hands it to the storing one,
+ * which says what came of it. */
 struct clv_job {
     const char *path;
     int64_t size_bytes;
@@ -36,6 +38,12 @@ struct clv_job {
     /* The encoding side's. */
     struct clv_track track;
     bool is_ended;
+    size_t held_bytes; /* of its segments, once it has ended */
+    /* The storing side's. */
+    enum clv_ingest_event event; /* what is to be reported, */
+    const char *detail;          /* with this; borrowed from the job or what it borrows from */
+    int64_t segment_count;       /* stored */
+    bool is_again;               /* nothing came of it yet: it must be read itself */
 };
 
 enum clv_work_kind {

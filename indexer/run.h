@@ -1,5 +1,5 @@
-/* One run of clv_ingest_paths(), shared by its parts: ingest.c leads, outcome.c stores what came
- * of each file. Private to the indexer. */
+/* One run of clv_ingest_paths(), shared by its parts: ingest.c leads, outcome.c says what came of
+ * each file and writer.c has it stored. Private to the indexer. */
 #ifndef CLV_INDEXER_RUN_H
 #define CLV_INDEXER_RUN_H
 
@@ -38,9 +38,12 @@ struct clv_run {
 void clv_run_report(struct clv_run *run, enum clv_ingest_event event, const char *path,
                     const char *detail);
 
-/* What came of a job that was read, whose segments all have their vectors. A failure of the file is
- * recorded and reported; what is returned is a failure of the store. */
-int clv_run_finish_job(struct clv_run *run, struct clv_job *job);
+/* Stores what came of a job that was read, whose segments all have their vectors, and notes in it
+ * what is to be reported. A failure of the file is recorded; what is returned is a failure of the
+ * store. Changes nothing of the run but its store. */
+int clv_run_store_job(const struct clv_run *run, struct clv_job *job);
+/* Counts and reports what came of a job that is stored. */
+void clv_run_report_job(struct clv_run *run, struct clv_job *job);
 /* Videos of the catalog under the given paths whose files are not there any more. */
 int clv_run_finish_gone(struct clv_run *run);
 

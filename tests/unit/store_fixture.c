@@ -213,6 +213,25 @@ int fixture_sql(const char *directory, const char *sql)
     return code;
 }
 
+/* What a lock is: a connection amid a transaction. */
+struct fixture_lock *fixture_lock(const char *directory)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open(t_path(directory, "catalog.sqlite"), &db);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    CHECK_INT(code, SQLITE_OK);
+    if (code == SQLITE_OK)
+        return (struct fixture_lock *)db;
+    sqlite3_close(db);
+    return NULL;
+}
+
+void fixture_unlock(struct fixture_lock *lock)
+{
+    CHECK_INT(sqlite3_close((sqlite3 *)lock), SQLITE_OK);
+}
+
 const char *fixture_cache_file(const char *directory)
 {
     const char *found = NULL;

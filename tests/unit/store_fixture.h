@@ -35,6 +35,10 @@ int64_t fixture_problems(struct clv_store *store, bool loud);
 
 /* Runs `sql` on the catalog behind the store's back; returns SQLite's code. */
 int fixture_sql(const char *directory, const char *sql);
+/* Holds the catalog's write lock, as another process that writes does, until it is let go; NULL
+ * after a failed check. */
+struct fixture_lock *fixture_lock(const char *directory);
+void fixture_unlock(struct fixture_lock *lock);
 /* The name of the only file in `directory` that begins with "vectors-", or NULL. */
 const char *fixture_cache_file(const char *directory);
 

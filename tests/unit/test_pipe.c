@@ -63,7 +63,7 @@ static void reading_runs_so_far_ahead(void)
     pthread_t threads[4];
     int stored = 0;
     REQUIRE_OK(clv_order_create(&race.order, race.job_count, 10, 1000));
-    CHECK(!clv_order_note(race.order, 0, 0));
+    CHECK(!clv_order_is_waiting(race.order));
     for (int i = 0; i < 4; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, race_run, &race), 0);
     while (stored < race.job_count) {
@@ -72,13 +72,15 @@ static void reading_runs_so_far_ahead(void)
             usleep(1000);
         usleep(2000);
         CHECK_INT(atomic_load(&race.ended_count), most);
+        CHECK(clv_order_is_waiting(race.order) == (most < race.job_count));
         /* What is held keeps the others waiting as well, until it is not. */
-        CHECK(clv_order_note(race.order, stored, 1000) == (most < race.job_count));
-        stored++;
-        CHECK(clv_order_note(race.order, stored, 1000) == (most < race.job_count));
+        clv_order_hold(race.order, stored == 0 ? 1000 : 1);
+        clv_order_stored(race.order, 0);
+        CHECK(clv_order_is_waiting(race.order) == (most < race.job_count));
         usleep(500);
         CHECK_INT(atomic_load(&race.ended_count), most);
-        (void)clv_order_note(race.order, stored, 999);
+        clv_order_stored(race.order, 1);
+        stored += 2;
     }
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
@@ -224,9 +226,8 @@ static int receive(struct line *line, int job_max)
         }
         at[lane] = work->kind == CLV_WORK_END ? NULL : work->job;
         clv_pipe_return(line->pipe, work);
-        while (stored < JOBS_MAX && line->jobs[stored].is_ended)
-            stored++;
-        (void)clv_order_note(line->pipe->order, stored, 0);
+        for (; stored < JOBS_MAX && line->jobs[stored].is_ended; stored++)
+            clv_order_stored(line->pipe->order, 0);
     }
     return ended;
 }
