@@ -96,6 +96,60 @@ static void rounded_copies_follow_the_parameters(void)
     clv_device_close(device);
 }
 
+struct biased {
+    struct guarded x, weight, out;
+    struct clv_weight prepared;
+};
+
+static void check_biased(struct biased *b, const struct clv_buffer *bias, const float *values)
+{
+    static double want[ROWS * OUT];
+    clv_linear(device, b->out.tensor, b->x.tensor, &b->prepared, clv_buffer_data(bias),
+               CLV_ACTIVATION_NONE, CLV_NO_TENSOR);
+    want_product(want, &b->x, &b->weight);
+    for (int i = 0; i < ROWS * OUT; i++)
+        want[i] += (double)values[i % OUT];
+    guarded_check(&b->out, want, 0.01);
+}
+
+/* A bias that is kept rounded with a weight is what lies at its address now: after a write, beside
+ * another bias of the same weight, and where a new buffer, of zeros, has taken the old one's place.
+ */
+static void rounded_biases_follow_the_parameters(void)
+{
+    if (!open_as(CLV_PRECISION_BF16))
+        return;
+    uint64_t seed = 9;
+    float values[3][OUT] = {0};
+    struct clv_buffer *kept = NULL, *other = NULL;
+    struct biased b = {guarded_input(device, ROWS, IN, 1, &seed),
+                       guarded_input(device, OUT, IN, 0.2, &seed),
+                       guarded_output_of(CLV_TYPE_BF16, device, ROWS, OUT),
+                       {0}};
+    for (int i = 0; i < 2 * OUT; i++)
+        values[1 + i / OUT][i % OUT] = (float)(3 * t_normal(&seed));
+    REQUIRE_OK(clv_buffer_create(&kept, device, sizeof values[0]));
+    REQUIRE_OK(clv_buffer_create(&other, device, sizeof values[0]));
+    clv_weight_prepare(device, &b.prepared, b.weight.tensor, CLV_WEIGHT_OUT_IN);
+    for (int i = 1; i <= 2; i++) {
+        clv_device_write(device, clv_buffer_data(kept), values[i], sizeof values[i]);
+        clv_device_write(device, clv_buffer_data(other), values[3 - i], sizeof values[i]);
+        check_biased(&b, kept, values[i]);
+        check_biased(&b, other, values[3 - i]);
+    }
+    clv_buffer_free(kept);
+    REQUIRE_OK(clv_buffer_create(&kept, device, sizeof values[0]));
+    check_biased(&b, kept, values[0]);
+    clv_buffer_free(kept);
+    clv_buffer_free(other);
+    clv_weight_release(&b.prepared);
+    guarded_free(&b.x);
+    guarded_free(&b.weight);
+    guarded_free(&b.out);
+    CHECK_OK(clv_device_sync(device));
+    clv_device_close(device);
+}
+
 /* dx = dy W and dW += dy^T x, all factors rounded; dbias from dy as it is. */
 static void rounded_gradients(void)
 {
@@ -266,6 +320,7 @@ int main(void)
             guarded_align(aligned != 0);
             t_suffix(aligned ? " (aligned)" : "");
             T_RUN(rounded_copies_follow_the_parameters);
+            T_RUN(rounded_biases_follow_the_parameters);
             T_RUN(rounded_gradients);
             T_RUN(tf32_is_near);
         }
