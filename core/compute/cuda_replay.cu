@@ -155,12 +155,15 @@ static bool finish_recording(struct clv_device *device)
         error = cudaGraphInstantiateWithFlags(&replays->graphs[index], captured, 0);
     if (captured)
         (void)cudaGraphDestroy(captured);
-    /* From pageable memory: it has been read when the call returns. Graphs that were launched from
-     * this entry before have read what is written over, in order of the stream. */
-    if (error == cudaSuccess && replays->graphs[index] && replays->recorded_bytes > 0)
+    /* Graphs that were launched from this entry before have read what is written over, in order of
+     * the stream. The host's copy is the next recording's once it has been read. */
+    if (error == cudaSuccess && replays->graphs[index] && replays->recorded_bytes > 0) {
         error =
             cudaMemcpyAsync(replays->constants + (size_t)index * CONSTANT_BYTES, replays->recorded,
                             replays->recorded_bytes, cudaMemcpyHostToDevice, cuda->work);
+        if (error == cudaSuccess)
+            error = cudaStreamSynchronize(cuda->work);
+    }
     if (error == cudaSuccess && replays->graphs[index])
         error = cudaGraphLaunch(replays->graphs[index], cuda->work);
     if (error == cudaSuccess && replays->graphs[index])
