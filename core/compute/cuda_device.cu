@@ -167,13 +167,23 @@ static void name_device(struct clv_device *device, const char *name)
              cuda->major, cuda->minor, precisions[cuda->precision]);
 }
 
+static __global__ void any_kernel()
+{
+}
+
 static int open_state(struct clv_device *device, struct cudaDeviceProp *facts,
                       const struct clv_device_options *options)
 {
     struct clv_cuda *cuda = (struct clv_cuda *)device->state;
+    struct cudaFuncAttributes code;
     cudaError_t error = cudaSetDevice(cuda->index);
+    /* Who waits for the device sleeps, and leaves the core to those who decode. */
+    if (error == cudaSuccess && cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync) != cudaSuccess)
+        (void)cudaGetLastError(); /* spins */
     if (error == cudaSuccess)
         error = cudaGetDeviceProperties(facts, cuda->index);
+    if (error == cudaSuccess) /* kernels may be built for other cards, or want a newer driver */
+        error = cudaFuncGetAttributes(&code, any_kernel);
     if (error == cudaSuccess)
         error = cudaStreamCreateWithFlags(&cuda->work, cudaStreamNonBlocking);
     if (error == cudaSuccess)
