@@ -5,12 +5,15 @@
 #include "core/log.h"
 #include "core/media/gpu.h"
 
+#include <dlfcn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Frames that a reader keeps on the GPU while the codec goes on. */
 #define FRAMES_HELD 4
+#define BLOCKING_SYNC 4u /* CU_CTX_SCHED_BLOCKING_SYNC: threads that wait for the GPU sleep */
 
 static bool is_accelerated(const struct clv_decoder *decoder, const AVCodec *codec)
 {
@@ -28,20 +31,73 @@ static bool is_accelerated(const struct clv_decoder *decoder, const AVCodec *cod
 const struct clv_gpu_calls clv_gpu_ffmpeg = {is_accelerated, avcodec_receive_frame,
                                              av_hwframe_transfer_data};
 
-/* One context for the process: a second on the same device would take turns with the models'. It is
- * refused where the first user of the device made it differently. */
+/* ---- one context for the process -------------------------------------------------------------
+ *
+ * A second one on the same device would take turns with the models', which is the device's primary
+ * one. FFmpeg has an option to use that, and refuses where it was not FFmpeg that made it. */
+
+struct driver {
+    int (*init)(unsigned flags);
+    int (*get_device)(int *device, int index);
+    int (*set_flags)(int device, unsigned flags);
+    int (*retain)(CUcontext *context, int device);
+    int (*release)(int device);
+};
+
+/* False where there is no driver, or an old one. */
+static bool load_driver(struct driver *out)
+{
+    void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return false;
+    *(void **)&out->init = dlsym(library, "cuInit");
+    *(void **)&out->get_device = dlsym(library, "cuDeviceGet");
+    *(void **)&out->set_flags = dlsym(library, "cuDevicePrimaryCtxSetFlags_v2");
+    *(void **)&out->retain = dlsym(library, "cuDevicePrimaryCtxRetain");
+    *(void **)&out->release = dlsym(library, "cuDevicePrimaryCtxRelease_v2");
+    return out->init && out->get_device && out->set_flags && out->retain && out->release;
+}
+
+/* Called with the last that FFmpeg made on the device. */
+static void release_context(struct AVHWDeviceContext *context)
+{
+    struct driver driver;
+    if (load_driver(&driver))
+        (void)driver.release((int)(intptr_t)context->user_opaque);
+}
+
+static AVBufferRef *share_context(int cuda_index)
+{
+    struct driver driver;
+    CUcontext context;
+    int device;
+    if (!load_driver(&driver) || driver.init(0) != 0 || driver.get_device(&device, cuda_index) != 0)
+        return NULL;
+    (void)driver.set_flags(device, BLOCKING_SYNC); /* as the models do */
+    if (driver.retain(&context, device) != 0)
+        return NULL;
+    AVBufferRef *shared = av_hwdevice_ctx_alloc(AV_HWDEVICE_TYPE_CUDA);
+    if (!shared) {
+        (void)driver.release(device);
+        return NULL;
+    }
+    AVHWDeviceContext *facts = (AVHWDeviceContext *)shared->data;
+    facts->user_opaque = (void *)(intptr_t)device;
+    facts->free = release_context;
+    ((AVCUDADeviceContext *)facts->hwctx)->cuda_ctx = context;
+    if (av_hwdevice_ctx_init(shared) < 0)
+        av_buffer_unref(&shared);
+    return shared;
+}
+
+/* FFmpeg's own where sharing fails, or else its words for why there is none. */
 static int open_device(AVBufferRef **out, int cuda_index)
 {
     char name[16];
-    AVDictionary *options = NULL;
     snprintf(name, sizeof name, "%d", cuda_index);
-    int error = av_dict_set(&options, "primary_ctx", "1", 0);
-    if (error >= 0)
-        error = av_hwdevice_ctx_create(out, AV_HWDEVICE_TYPE_CUDA, name, options, 0);
-    av_dict_free(&options);
-    return error == AVERROR(ENOTSUP)
-               ? av_hwdevice_ctx_create(out, AV_HWDEVICE_TYPE_CUDA, name, NULL, 0)
-               : error;
+    *out = share_context(cuda_index);
+    clv_ffmpeg_forget();
+    return *out ? 0 : av_hwdevice_ctx_create(out, AV_HWDEVICE_TYPE_CUDA, name, NULL, 0);
 }
 
 static int fail_open(int error)
@@ -56,7 +112,6 @@ static int fail_open(int error)
 static int open_engine(struct clv_decoder *decoder, int cuda_index)
 {
     clv_ffmpeg_setup();
-    clv_ffmpeg_forget();
     int error = open_device(&decoder->device, cuda_index);
     if (error < 0)
         return fail_open(error);

@@ -12,6 +12,11 @@
 #include <libavutil/avstring.h>
 #include <libavutil/display.h>
 #include <libavutil/hwcontext.h>
+/* Of CUDA its contexts are handed on, and never looked into: no header of CUDA's own. */
+#define CUDA_VERSION 0
+typedef struct CUctx_st *CUcontext;
+typedef struct CUstream_st *CUstream;
+#include <libavutil/hwcontext_cuda.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
