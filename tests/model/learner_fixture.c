@@ -256,3 +256,8 @@ double learner_difference(const float *got, const float *want, size_t count)
     }
     return largest > 0 ? error / largest : error;
 }
+
+double learner_limit(const struct clv_device *device)
+{
+    return clv_device_kind(device) == CLV_DEVICE_CUDA ? 1e-4 : 1e-5;
+}

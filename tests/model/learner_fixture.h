@@ -65,4 +65,8 @@ float *learner_parts(const struct clv_learner *learner, enum clv_learner_part pa
  */
 double learner_difference(const float *got, const float *want, size_t count);
 
+/* What the order of sums may change of losses and gradients, in the measure above. The CPU sums a
+ * row of a product alike whatever rows lie beside it; on CUDA the library chooses by shape. */
+double learner_limit(const struct clv_device *device);
+
 #endif

@@ -191,8 +191,8 @@ static void halves_add_up(void)
         batch.pixels += 2 * clip_size;
         batch.labels += 2 * LEARNER_CLASSES;
         float *got = gradients_of(halves, &batch, &count, &second);
-        CHECK_NEAR((first + second) / 2, loss, 1e-5);
-        CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
+        CHECK_NEAR((first + second) / 2, loss, learner_limit(device));
+        CHECK_NEAR(learner_difference(got, want, count), 0, learner_limit(device));
         /* Zeroed, they begin again. */
         clv_learner_zero_gradients(halves);
         free(got);
@@ -296,8 +296,8 @@ static void small_passes_are_one_batch(void)
             size_t count;
             float *want = gradients_of(whole, &batch, &count, &loss);
             float *got = gradients_of(passes, &batch, &count, &got_loss);
-            CHECK_NEAR(got_loss, loss, 1e-5);
-            CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
+            CHECK_NEAR(got_loss, loss, learner_limit(device));
+            CHECK_NEAR(learner_difference(got, want, count), 0, learner_limit(device));
             CHECK(clv_learner_activation_bytes(passes) < clv_learner_activation_bytes(whole));
             free(want);
             free(got);
@@ -392,7 +392,7 @@ static void check_frozen(const struct learner_shape *shape, struct clv_learner_o
     double want, got;
     CHECK_OK(clv_learner_forward_backward(all, &want, &batch));
     CHECK_OK(clv_learner_forward_backward(some, &got, &batch));
-    CHECK_NEAR(got, want, 1e-5);
+    CHECK_NEAR(got, want, learner_limit(device));
     for (size_t i = 0; i < fixture.params.count; i++) {
         const struct clv_param *param = &clv_learner_params(some)->items[i];
         const size_t count = param->element_count;
@@ -411,7 +411,7 @@ static void check_frozen(const struct learner_shape *shape, struct clv_learner_o
         CHECK_OK(clv_learner_read(all, full, CLV_LEARNER_GRADIENT, i));
         CHECK_OK(clv_learner_read(some, part, CLV_LEARNER_GRADIENT, i));
         /* The frozen branches run as they serve, whose rounding may differ by a bit. */
-        if (!(learner_difference(part, full, count) <= 1e-5))
+        if (!(learner_difference(part, full, count) <= learner_limit(device)))
             t_fail(__FILE__, __LINE__, "%s: %s differs by %g", shape->name, param->name,
                    learner_difference(part, full, count));
     }
@@ -460,8 +460,8 @@ static void features_stand_in_for_frozen_texts(void)
     batch.text_features = features;
     clv_learner_zero_gradients(learner);
     float *got = gradients_of(learner, &batch, &count, &got_loss);
-    CHECK_NEAR(got_loss, loss, 1e-5);
-    CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
+    CHECK_NEAR(got_loss, loss, learner_limit(device));
+    CHECK_NEAR(learner_difference(got, want, count), 0, learner_limit(device));
     struct clv_learner *whole = make(&fixture, (struct clv_learner_options){0});
     CHECK_ERROR(clv_learner_forward_backward(whole, NULL, &batch), CLV_EINVAL, "trained");
     free(want);
@@ -531,7 +531,7 @@ static void drop_path_follows_seed_and_place(void)
         CHECK_OK(clv_learner_forward_backward(whole, &again, &batch));
         CHECK(again == loss);
         CHECK_OK(clv_learner_forward_backward(passes, &again, &batch));
-        CHECK_NEAR(again, loss, 1e-5);
+        CHECK_NEAR(again, loss, learner_limit(device));
         differing += fabs(loss - without) > 1e-4;
         mean += loss / 20;
     }

@@ -103,12 +103,12 @@ static void check_batch(const struct learner_fixture *fixture, const char *name,
     CHECK_OK(clv_learners_forward(several, &forward, &batch));
     CHECK_OK(clv_learners_forward_backward(several, &loss, &batch));
     float *got = summed_gradients(several, &count);
-    const double off = learner_difference(got, want, count);
-    CHECK_NEAR(loss, want_loss, 1e-5);
-    CHECK_NEAR(forward, want_forward, 1e-5);
+    const double off = learner_difference(got, want, count), limit = learner_limit(devices[0]);
+    CHECK_NEAR(loss, want_loss, limit);
+    CHECK_NEAR(forward, want_forward, limit);
     for (int i = 0; i < logit_count; i++)
         CHECK_NEAR(logits[i], want_logits[i], 1e-4);
-    if (!(off <= 1e-5))
+    if (!(off <= limit))
         t_fail(__FILE__, __LINE__, "%s: gradients of %d clips by %d members differ by %g", name,
                batch.clip_count, member_count, off);
     free(want);
@@ -235,7 +235,7 @@ static void steps_agree(void)
         float *want = learner_parts(one, CLV_LEARNER_VALUE, &count);
         float *got = learner_parts(clv_learners_member(several, 0), CLV_LEARNER_VALUE, &count);
         CHECK(learner_difference(want, before, count) > 1e-3);
-        CHECK_NEAR(learner_difference(got, want, count), 0, 1e-5);
+        CHECK_NEAR(learner_difference(got, want, count), 0, learner_limit(devices[0]));
         if (members == 1)
             CHECK(memcmp(got, want, count * sizeof *got) == 0);
         free(before);
@@ -264,7 +264,7 @@ static void gradients_stay_after_a_step(void)
         for (int again = 0; again < 2; again++) {
             CHECK_OK(clv_learner_step(one, &want_norm, &still));
             CHECK_OK(clv_learners_step(several, &norm, &still));
-            CHECK_NEAR(norm, want_norm, 1e-5 * want_norm);
+            CHECK_NEAR(norm, want_norm, learner_limit(devices[0]) * want_norm);
         }
     }
     check_members_agree(several);
