@@ -4,6 +4,7 @@
 
 #include "core/csv.h"
 #include "core/error.h"
+#include "indexer/agreement.h"
 #include "indexer/facts.h"
 
 #include <stdlib.h>
@@ -24,6 +25,9 @@ struct work {
     int column_count;
     char *match; /* the option, cut at its commas */
     struct clv_facts facts;
+    struct clv_agreement agreement; /* with them */
+    const char **stated;            /* [column_count] by the sentence at hand; NULL: no facts */
+    size_t right_capacity;
 };
 
 void clv_captions_release(struct clv_captions *captions)
@@ -177,19 +181,12 @@ static int find_columns(struct work *work)
 
 static int open_facts(struct work *work)
 {
-    struct clv_captions *out = work->out;
     int status = clv_csv_open(&work->csv, work->path, NULL);
     if (status == CLV_OK)
         status = find_columns(work);
     if (status == CLV_OK)
         status = clv_facts_open(&work->facts, work->options->facts_path, work->columns,
                                 work->column_count);
-    for (int c = 0; c < out->clip_count && status == CLV_OK; c++)
-        out->without_facts_count +=
-            clv_facts_find(&work->facts, out->labels.rows[out->clip_rows[c]].path) == NULL;
-    if (status == CLV_OK && out->without_facts_count == out->clip_count)
-        status = clv_fail(CLV_EINVAL, "'%s' says nothing about any clip of '%s'",
-                          work->options->facts_path, work->path);
     return status;
 }
 
@@ -199,70 +196,123 @@ static size_t table_row(const struct work *work, int32_t row)
     return clv_csv_row_count(work->csv) - (size_t)work->out->labels.count + (size_t)row;
 }
 
-/* Whether the facts agree with all that the row's sentence states, which must be something. */
-static bool agrees(const struct work *work, int32_t row, const struct clv_facts_row *facts)
+static int weigh_facts(struct work *work)
 {
-    bool states = false;
-    for (int k = 0; facts && k < work->column_count; k++) {
-        const char *stated =
-            clv_csv_cell(work->csv, table_row(work, row), (size_t)work->column_numbers[k]);
-        if (!stated || !*stated)
-            continue;
-        if (!facts->values[k] || strcmp(facts->values[k], stated) != 0)
-            return false;
-        states = true;
+    struct clv_captions *out = work->out;
+    const struct clv_facts_row **facts = calloc((size_t)out->clip_count, sizeof *facts);
+    work->stated = calloc((size_t)work->column_count, sizeof *work->stated);
+    if (!facts || !work->stated) {
+        free(facts);
+        return clv_fail_memory("what sentences are true of");
     }
-    return states;
+    for (int c = 0; c < out->clip_count; c++) {
+        facts[c] = clv_facts_find(&work->facts, out->labels.rows[out->clip_rows[c]].path);
+        out->without_facts_count += facts[c] == NULL;
+    }
+    int status = CLV_OK;
+    if (out->without_facts_count == out->clip_count)
+        status = clv_fail(CLV_EINVAL, "'%s' says nothing about any clip of '%s'",
+                          work->options->facts_path, work->path);
+    if (status == CLV_OK)
+        status = clv_agreement_create(&work->agreement, facts, out->clip_count, work->column_count);
+    free(facts);
+    return status;
 }
 
 /* ---- what is right ---- */
 
-/* Marks the clips of which sentence `sentence` is true; `facts_of_clip` is NULL without facts. */
-static void mark(bool *is_right, const struct work *work, int sentence, const int32_t *rows,
-                 int32_t row_count, const struct clv_facts_row *const *facts_of_clip)
+/* The clips that agree with all that the row's sentence states. */
+static int32_t find_agreeing(const int32_t **clips_out, struct work *work, int32_t row)
 {
-    memset(is_right, 0, (size_t)work->out->clip_count * sizeof *is_right);
-    for (int32_t i = 0; i < row_count; i++)
-        is_right[work->clip_of_row[rows[i]]] = true;
-    for (int c = 0; facts_of_clip && c < work->out->clip_count; c++)
-        is_right[c] |= agrees(work, work->first_rows[sentence], facts_of_clip[c]);
+    if (!work->stated)
+        return 0;
+    for (int k = 0; k < work->column_count; k++)
+        work->stated[k] =
+            clv_csv_cell(work->csv, table_row(work, row), (size_t)work->column_numbers[k]);
+    return clv_agreement_find(&work->agreement, clips_out, work->stated);
 }
 
-/* Adds the marked clips to the list of sentence `sentence`, which is the last so far. */
-static int keep(struct clv_captions *out, const bool *is_right, int sentence, size_t *capacity)
+static int reserve(struct work *work, size_t count)
 {
-    size_t count = (size_t)out->right_starts[sentence];
-    if (count + (size_t)out->clip_count > *capacity) {
-        size_t wanted = 2 * *capacity + (size_t)out->clip_count;
-        int32_t *right = wanted > INT32_MAX ? NULL : realloc(out->right, wanted * sizeof *right);
-        if (!right)
-            return clv_fail_memory("what sentences are true of");
-        out->right = right;
-        *capacity = wanted;
+    struct clv_captions *out = work->out;
+    if (count <= work->right_capacity)
+        return CLV_OK;
+    size_t capacity = 2 * count < INT32_MAX ? 2 * count : INT32_MAX;
+    int32_t *right = count > INT32_MAX ? NULL : realloc(out->right, capacity * sizeof *right);
+    if (!right)
+        return clv_fail_memory("what sentences are true of");
+    out->right = right;
+    work->right_capacity = capacity;
+    return CLV_OK;
+}
+
+static bool is_in(const int32_t *ascending, size_t count, int32_t number)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ascending[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    for (int32_t c = 0; c < out->clip_count; c++)
-        if (is_right[c])
-            out->right[count++] = c;
-    out->right_starts[sentence + 1] = (int32_t)count;
+    return low < count && ascending[low] == number;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Puts numbers in order, each once, and returns how many are left. */
+static size_t put_in_order(int32_t *numbers, size_t count)
+{
+    size_t left = 0, first = 1;
+    while (first < count && numbers[first - 1] < numbers[first])
+        first++;
+    if (first >= count)
+        return count;
+    qsort(numbers, count, sizeof *numbers, compare_numbers);
+    for (size_t i = 0; i < count; i++)
+        if (left == 0 || numbers[left - 1] != numbers[i])
+            numbers[left++] = numbers[i];
+    return left;
+}
+
+/* What sentence `sentence` is true of, the last so far: the clips that agree with it, and those
+ * that it stands beside, in the rows `rows`. */
+static int add_right(struct work *work, int sentence, const int32_t *rows, int32_t row_count)
+{
+    struct clv_captions *out = work->out;
+    const int32_t *agreeing = NULL;
+    const int32_t found = find_agreeing(&agreeing, work, work->first_rows[sentence]);
+    const size_t before = (size_t)out->right_starts[sentence];
+    int status = reserve(work, before + (size_t)found + (size_t)row_count);
+    if (status != CLV_OK)
+        return status;
+    int32_t *right = out->right + before;
+    size_t count = (size_t)found;
+    if (found > 0)
+        memcpy(right, agreeing, count * sizeof *right);
+    for (int32_t i = 0; i < row_count; i++) {
+        const int32_t clip = work->clip_of_row[rows[i]];
+        if (!is_in(right, (size_t)found, clip))
+            right[count++] = clip;
+    }
+    count = put_in_order(right, count);
+    out->right_starts[sentence + 1] = (int32_t)(before + count);
     return CLV_OK;
 }
 
 static int find_right(struct work *work)
 {
     struct clv_captions *out = work->out;
-    size_t clips = (size_t)out->clip_count, capacity = 0;
-    bool has_facts = work->options->facts_path != NULL;
-    bool *is_right = calloc(clips, sizeof *is_right);
-    const struct clv_facts_row **facts = calloc(clips, sizeof *facts);
+    int status = CLV_OK;
     out->right_starts = calloc((size_t)out->sentence_count + 1, sizeof *out->right_starts);
-    int status = is_right && facts && out->right_starts
-                     ? CLV_OK
-                     : clv_fail_memory("what sentences are true of");
-    for (int c = 0; c < out->clip_count && has_facts && status == CLV_OK; c++)
-        facts[c] = clv_facts_find(&work->facts, out->labels.rows[out->clip_rows[c]].path);
     int32_t *starts = calloc((size_t)out->sentence_count, sizeof *starts);
     int32_t *counts = calloc((size_t)out->sentence_count, sizeof *counts);
-    if (!starts || !counts)
+    if (!out->right_starts || !starts || !counts)
         status = clv_fail_memory("what sentences are true of");
     /* `order` is still that of the sentences: the rows of one stand together. */
     for (int32_t i = 0; i < out->labels.count && status == CLV_OK; i++) {
@@ -270,14 +320,10 @@ static int find_right(struct work *work)
         if (counts[sentence]++ == 0)
             starts[sentence] = i;
     }
-    for (int q = 0; q < out->sentence_count && status == CLV_OK; q++) {
-        mark(is_right, work, q, work->order + starts[q], counts[q], has_facts ? facts : NULL);
-        status = keep(out, is_right, q, &capacity);
-    }
+    for (int q = 0; q < out->sentence_count && status == CLV_OK; q++)
+        status = add_right(work, q, work->order + starts[q], counts[q]);
     free(starts);
     free(counts);
-    free(facts);
-    free(is_right);
     return status;
 }
 
@@ -294,10 +340,14 @@ int clv_captions_open(struct clv_captions *out, const char *path,
         status = make_groups(&work);
     if (status == CLV_OK && options->facts_path)
         status = open_facts(&work);
+    if (status == CLV_OK && options->facts_path)
+        status = weigh_facts(&work);
     if (status == CLV_OK)
         status = find_right(&work);
+    clv_agreement_release(&work.agreement);
     clv_facts_release(&work.facts);
     clv_csv_free(work.csv);
+    free(work.stated);
     free(work.columns);
     free(work.column_numbers);
     free(work.match);
@@ -310,13 +360,6 @@ int clv_captions_open(struct clv_captions *out, const char *path,
 
 bool clv_captions_is_right(const struct clv_captions *captions, int sentence, int clip)
 {
-    int32_t low = captions->right_starts[sentence], high = captions->right_starts[sentence + 1];
-    while (low < high) {
-        int32_t middle = low + (high - low) / 2;
-        if (captions->right[middle] < clip)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < captions->right_starts[sentence + 1] && captions->right[low] == clip;
+    const int32_t *starts = captions->right_starts + sentence;
+    return is_in(captions->right + starts[0], (size_t)(starts[1] - starts[0]), clip);
 }

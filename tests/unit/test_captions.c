@@ -229,6 +229,92 @@ static void matches_a_slow_reading(void)
     }
 }
 
+enum { STATED_ROWS = 60, STATED_CLIPS = 15, STATED_COLUMNS = 3, STATED_VALUES = 4 };
+
+/* Numbers of values; 0 is nothing, and the last is said of no clip. */
+struct random_facts {
+    int of_clip[STATED_CLIPS][STATED_COLUMNS], of_sentence[STATED_ROWS][STATED_COLUMNS];
+    int clip[STATED_ROWS], sentence[STATED_ROWS]; /* of each row */
+};
+
+static void add_values(struct clv_bytes *text, const int *values)
+{
+    for (int k = 0; k < STATED_COLUMNS; k++)
+        if (values[k] > 0)
+            clv_bytes_format(text, ",value %d", values[k]);
+        else
+            clv_bytes_text(text, ",");
+    clv_bytes_text(text, "\n");
+}
+
+static void write_random(struct random_facts *out, struct clv_bytes *rows, struct clv_bytes *facts,
+                         uint64_t seed)
+{
+    uint64_t state = seed;
+    clv_bytes_text(rows, "path,sentence,x,y,z\n");
+    clv_bytes_text(facts, "path,x,y,z\n");
+    for (int c = 0; c < STATED_CLIPS; c++) {
+        for (int k = 0; k < STATED_COLUMNS; k++)
+            out->of_clip[c][k] = c % 5 == 4 ? 0 : (int)(t_random(&state) % STATED_VALUES);
+        clv_bytes_format(facts, c % 5 == 4 ? "other%d" : "clip%d", c);
+        add_values(facts, out->of_clip[c]);
+    }
+    for (int q = 0; q < STATED_ROWS; q++)
+        for (int k = 0; k < STATED_COLUMNS; k++)
+            out->of_sentence[q][k] =
+                t_random(&state) % 2 ? 0 : (int)(t_random(&state) % (STATED_VALUES + 1));
+    for (int i = 0; i < STATED_ROWS; i++) {
+        out->clip[i] = (int)(t_random(&state) % STATED_CLIPS);
+        out->sentence[i] = (int)(t_random(&state) % (STATED_ROWS / 2));
+        clv_bytes_format(rows, "clip%d,says %d", out->clip[i], out->sentence[i]);
+        add_values(rows, out->of_sentence[out->sentence[i]]);
+    }
+}
+
+static bool is_right_slowly(const struct random_facts *facts, int sentence, int clip)
+{
+    bool states = false, agrees = true, stands_beside = false;
+    for (int k = 0; k < STATED_COLUMNS; k++) {
+        int value = facts->of_sentence[sentence][k];
+        states |= value > 0;
+        agrees &= value == 0 || value == facts->of_clip[clip][k];
+    }
+    for (int i = 0; i < STATED_ROWS; i++)
+        stands_beside |= facts->clip[i] == clip && facts->sentence[i] == sentence;
+    return stands_beside || (states && agrees);
+}
+
+static int number_in(const char *text)
+{
+    return (int)strtol(text + strcspn(text, "0123456789"), NULL, 10);
+}
+
+static void agrees_with_facts_read_slowly(void)
+{
+    for (uint64_t seed = 1; seed <= 30 && !t_failed(); seed++) {
+        struct random_facts facts;
+        struct clv_bytes rows = {0}, said = {0};
+        struct clv_captions captions;
+        write_random(&facts, &rows, &said, seed);
+        const struct clv_captions_options options = {.facts_path = put("said.csv", said.data)};
+        REQUIRE_OK(clv_captions_open(&captions, put("stating.csv", rows.data), &options));
+        for (int q = 0; q < captions.sentence_count; q++)
+            for (int c = 0; c < captions.clip_count; c++) {
+                const char *name = captions.labels.rows[captions.clip_rows[c]].name;
+                CHECK_INT(
+                    clv_captions_is_right(&captions, q, c),
+                    is_right_slowly(&facts, number_in(captions.sentences[q]), number_in(name)));
+            }
+        const int32_t *starts = captions.right_starts;
+        for (int q = 0; q < captions.sentence_count; q++)
+            for (int32_t i = starts[q] + 1; i < starts[q + 1]; i++)
+                CHECK(captions.right[i - 1] < captions.right[i]);
+        clv_captions_release(&captions);
+        clv_bytes_release(&rows);
+        clv_bytes_release(&said);
+    }
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -239,5 +325,6 @@ int main(int argc, char **argv)
     T_RUN(refuses_facts_that_do_not_fit);
     T_RUN(refuses_broken_lists);
     T_RUN(matches_a_slow_reading);
+    T_RUN(agrees_with_facts_read_slowly);
     return t_end();
 }
