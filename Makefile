@@ -120,6 +120,7 @@ TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 TEST_PARTS := $(filter-out $(TEST_SRC),$(wildcard tests/*.c tests/unit/*.c tests/ops/*.c \
                                                   tests/model/*.c))
 TEST_OBJ := $(TEST_PARTS:%.c=$(B)/%.o)
+TEST_LIB := $(B)/tests/parts.a
 FAULT_PARTS := $(filter-out $(TEST_SRC),$(wildcard tests/fault/*.c))
 FAULT_OBJ := $(FAULT_PARTS:%.c=$(B)/%.o)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
@@ -160,7 +161,8 @@ help:
 	@echo '  bench         every benchmark, JSON lines on stdout'
 	@echo '  test-cuda     the op, model and decoder tests on a CUDA device, which must be there'
 	@echo '  bench-cuda    encoding, training and every op on it, beside PyTorch where that is'
-	@echo '  check-cuda    compute-sanitizer over the op tests: memcheck, racecheck'
+	@echo '  check-cuda    compute-sanitizer over the op tests: TOOLS="memcheck racecheck"'
+	@echo '                T="tests/ops/test_ops …" are the tests that test-cuda and check-cuda take'
 	@echo '  fuzz T=NAME TIME=60   one fuzz target under libFuzzer (clang)'
 	@echo '  coverage      line and branch coverage of the suite'
 	@echo '  install       into PREFIX=$(PREFIX) (DESTDIR is honoured); uninstall'
@@ -244,15 +246,21 @@ $(B)/claverdb.h: $(PUBLIC) Makefile
 
 # ---- tests -----------------------------------------------------------------------------------
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(TEST_OBJ) $(STATIC)
+# A test takes of the parts what it uses, and of the libraries no more than that: those of the ops
+# run where there is no FFmpeg.
+$(TEST_LIB): $(TEST_OBJ)
+	@rm -f $@
+	$(call say,AR)$(AR) rcs $@ $^
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(TEST_LIB) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
-$(B)/tests/ops/test_%: $(B)/tests/ops/test_%.o $(TEST_OBJ) $(STATIC)
+$(B)/tests/ops/test_%: $(B)/tests/ops/test_%.o $(TEST_LIB) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
-$(B)/tests/model/test_%: $(B)/tests/model/test_%.o $(TEST_OBJ) $(STATIC)
+$(B)/tests/model/test_%: $(B)/tests/model/test_%.o $(TEST_LIB) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 # Fault tests make the Nth call of these fail.
 WRAPPED := malloc calloc realloc aligned_alloc strdup strndup asprintf write fsync rename
-$(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(FAULT_OBJ) $(TEST_OBJ) $(STATIC)
+$(B)/tests/fault/test_%: $(B)/tests/fault/test_%.o $(FAULT_OBJ) $(TEST_LIB) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ $(WRAPPED:%=-Wl,--wrap=%) -Wl,--as-needed $(LIBS)
 $(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
@@ -263,7 +271,7 @@ $(B)/tests/bench/bench_%: $(B)/tests/bench/bench_%.o $(B)/tests/bench/bench.o \
 $(B)/tests/tools/serve: $(B)/tests/unit/http_server.o
 $(B)/tests/tools/%: $(B)/tests/tools/%.o $(B)/tests/model/random_model.o $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
-$(B)/tests/unit/test_stage%: $(B)/tests/unit/test_stage%.o $(STAGE_OBJ) $(TEST_OBJ) $(STATIC)
+$(B)/tests/unit/test_stage%: $(B)/tests/unit/test_stage%.o $(STAGE_OBJ) $(TEST_LIB) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
 $(STAGE): $(B)/tests/stage/main.o $(STAGE_OBJ) $(STATIC)
 	$(call say,LINK)$(CC) $(SANFLAGS) -o $@ $^ -Wl,--as-needed $(LIBS)
@@ -280,22 +288,23 @@ test: test-build
 bench: all $(BENCH_BIN) $(TOOL_BIN)
 	@export GOMP_SPINCOUNT=1000; for b in $(BENCH_BIN); do $$b || exit 1; done
 
-# On a machine with a device: what runs on it, and that it does run.
-CUDA_TESTS := $(filter tests/ops/% tests/model/%,$(TEST_SRC:%.c=%)) tests/unit/test_decoder_cuda
+# On a machine with a device: what runs on it, and that it does run. T names some of the tests, so
+# that a run fits in what time there is; benchmarks go in parts too (tests/bench/bench_cuda.sh).
+CUDA_OPS := $(filter tests/ops/%,$(TEST_SRC:%.c=%))
+CUDA_TESTS := $(CUDA_OPS) $(filter tests/model/%,$(TEST_SRC:%.c=%)) tests/unit/test_decoder_cuda \
+              tests/cli/doctor.sh
 CUDA_BENCHES := bench_encode bench_train bench_kernels bench_decode bench_index
 COMPUTE_SANITIZER ?= $(firstword $(wildcard $(CUDA_HOME)/bin/compute-sanitizer) compute-sanitizer)
+TOOLS ?= memcheck racecheck
 need-cuda:
 	@test '$(CUDA)' != 0 || { echo 'this build has no CUDA: there is no nvcc, or CUDA=0'; exit 2; }
-test-cuda: need-cuda all $(CUDA_TESTS:%=$(B)/%)
-	@CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 tests/run.sh $(B) plain $(CUDA_TESTS) tests/cli/doctor.sh
+test-cuda: need-cuda all $(patsubst %,$(B)/%,$(filter-out %.sh,$(or $(T),$(CUDA_TESTS))))
+	@CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 tests/run.sh $(B) plain $(or $(T),$(CUDA_TESTS))
 bench-cuda: need-cuda all $(CUDA_BENCHES:%=$(B)/tests/bench/%) $(B)/tests/tools/make_model
 	@tests/bench/bench_cuda.sh $(B)
 # The models add nothing to what the ops touch, and take hours under it.
-check-cuda: need-cuda $(filter $(B)/tests/ops/%,$(TEST_BIN))
-	@for tool in 'memcheck --report-api-errors no' racecheck; do for t in $(filter $(B)/tests/ops/%,$(TEST_BIN)); do \
-	    echo "$$tool $${t#$(B)/}"; \
-	    CLV_REQUIRE_CUDA=1 CLV_ONLY_CUDA=1 $(COMPUTE_SANITIZER) --tool $$tool --error-exitcode 9 --quiet $$t || exit 1; \
-	done; done
+check-cuda: need-cuda $(patsubst %,$(B)/%,$(or $(T),$(CUDA_OPS)))
+	@COMPUTE_SANITIZER='$(COMPUTE_SANITIZER)' tests/check_cuda.sh $(B) '$(TOOLS)' $(or $(T),$(CUDA_OPS))
 
 # libFuzzer needs clang; findings become corpus files.
 FUZZ_CC ?= clang
