@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What PyTorch reaches on the cases of bench_encode and bench_train: one JSON line a case.
 
-usage: bench_torch_cuda.py [--device cuda|cpu] [--arch tiny] [--batch N]… [--quick] [CASE…]
+usage: bench_torch_cuda.py [--device cuda|cpu] [--arch tiny] [--batch N]… [--quick] [--known FILE] [--within S] [CASE…]
     CASE is encode, temporal or train, or the start of a case's name ("encode vit-b-16"); all without
 
 bf16 with torch.compile and scaled_dot_product_attention on CUDA; the same code uncompiled in fp32 on
@@ -9,10 +9,14 @@ a CPU, to try it. Every way to give the temporal mask that this PyTorch has is t
 batch, checked against the plain one in fp32, and the fastest goes on; batches double until the
 throughput stops rising or memory ends; the best is compiled once more with max-autotune, and the
 faster of the two counts. Frames come from pinned memory on a stream of their own, ahead of the work.
+
+What is compiled takes minutes: runs are kept in the file that --known names, and are not made again by
+a call with the same options. --within begins no run after so many seconds; the exit status is 3 then.
 """
 import argparse
 import gc
 import json
+import math
 import os
 import statistics
 import sys
@@ -106,14 +110,38 @@ def peak_mib():
     return torch.cuda.max_memory_allocated() / 2 ** 20 if is_cuda else None
 
 
+class Known:
+    """Runs that have been made, by this process or by one before, and how long there is for others."""
+
+    def __init__(self, path, within):
+        self.path, self.end, self.runs = path, time.monotonic() + within if within is not None else math.inf, {}
+        if path and os.path.exists(path):
+            with open(path, 'r+', encoding='utf-8') as file:
+                text = file.read()
+                whole = text[:text.rfind('\n') + 1]  # who was stopped may have left half a line
+                file.truncate(len(whole))
+            for entry in map(json.loads, whole.splitlines()):
+                self.runs[tuple(entry['key'])] = entry['run']
+
+    def keep(self, key, run):
+        self.runs[key] = run
+        if self.path:
+            with open(self.path, 'a', encoding='utf-8') as file:
+                print(json.dumps(dict(key=key, run=run)), file=file, flush=True)
+
+
+class OutOfTime(Exception):
+    pass
+
+
 class Case:
     """One line of the result: prepare(batch, variant, mode) gives the work of one run."""
 
     def __init__(self, name, variants, prepare):
         self.name, self.variants, self.prepare = name, variants, prepare
 
-    def run(self, batch, variant, mode, seconds_goal):
-        """(clips/s, batch, seconds of the runs, peak memory, mode); None where it cannot run so."""
+    def make(self, batch, variant, mode, seconds_goal):
+        """None where it cannot run so."""
         forget()
         try:
             runs = measure(self.prepare(batch, variant, mode), seconds_goal)
@@ -122,37 +150,46 @@ class Case:
                   file=sys.stderr)
             return None
         print(f'{self.name}, {batch} clips, {variant}, {mode}: {batch / min(runs):.1f} clips/s', file=sys.stderr)
-        return batch / min(runs), batch, runs, peak_mib(), mode
+        return dict(speed=batch / min(runs), batch=batch, mode=mode, seconds_min=min(runs),
+                    seconds_median=statistics.median(runs), runs=len(runs), memory=peak_mib())
+
+    def run(self, batch, variant, mode, options):
+        key = (self.name, batch, variant, mode, options.seconds)
+        if key not in options.known.runs:
+            if time.monotonic() >= options.known.end:
+                raise OutOfTime
+            options.known.keep(key, self.make(batch, variant, mode, options.seconds))
+        return options.known.runs[key]
 
     def best(self, variant, batches, options):
         best, falls = None, 0
         for batch in batches:
-            found = self.run(batch, variant, None, options.seconds)
+            found = self.run(batch, variant, None, options)
             if not found:
                 break
-            falls = 0 if not best or found[0] > 1.02 * best[0] else falls + 1
-            best = max(best or found, found)
+            falls = 0 if not best or found['speed'] > 1.02 * best['speed'] else falls + 1
+            best = max(best or found, found, key=lambda run: run['speed'])
             if falls == 2:
                 break
-        tuned = self.run(best[1], variant, TUNED, options.seconds) if best and is_cuda and not options.quick else None
-        return max(best, tuned) if tuned else best
+        if best and is_cuda and not options.quick:
+            best = max(best, self.run(best['batch'], variant, TUNED, options) or best, key=lambda run: run['speed'])
+        return best
 
     def report(self, options):
         """Whether there was something to print."""
         batches = options.batch or ([4 ** i if options.quick else 2 ** i for i in range(1 if options.quick else 2, 11)]
                                     if is_cuda else [1])
         middle = batches[min(2, len(batches) - 1)]
-        tried = {variant: self.run(middle, variant, None, 0.5) for variant in self.variants}
-        speeds = {variant: found[0] for variant, found in tried.items() if found}
+        tried = {variant: self.run(middle, variant, None, options) for variant in self.variants}
+        speeds = {variant: found['speed'] for variant, found in tried.items() if found}
         best = self.best(max(speeds, key=speeds.get), batches, options) if speeds else None
         if not best:
             return False
-        speed, batch, runs, memory, mode = best
-        line = dict(bench='torch', case=self.name, precision='bf16' if is_cuda else 'fp32', batch=batch,
-                    clips_per_s=speed, seconds_min=min(runs), seconds_median=statistics.median(runs), runs=len(runs),
-                    attention=max(speeds, key=speeds.get),
+        line = dict(bench='torch', case=self.name, precision='bf16' if is_cuda else 'fp32', batch=best['batch'],
+                    clips_per_s=best['speed'], seconds_min=best['seconds_min'],
+                    seconds_median=best['seconds_median'], runs=best['runs'], attention=max(speeds, key=speeds.get),
                     attentions=' '.join(f'{k}={v:.1f}' for k, v in speeds.items()),
-                    compile=(mode or 'default') if is_cuda else 'none', memory_peak_mib=memory)
+                    compile=(best['mode'] or 'default') if is_cuda else 'none', memory_peak_mib=best['memory'])
         print(json.dumps(line), flush=True)
         return True
 
@@ -259,7 +296,10 @@ def main():
     parser.add_argument('--batch', type=int, action='append')
     parser.add_argument('--seconds', type=float, default=2.0)
     parser.add_argument('--quick', action='store_true', help='no second round with max-autotune')
+    parser.add_argument('--known', help='a file of runs that need not be made again, and to which others are added')
+    parser.add_argument('--within', type=float, help='seconds after which no run is begun')
     options = parser.parse_args()
+    options.known = Known(options.known, options.within)
     is_cuda = options.device.startswith('cuda')
     if is_cuda and not torch.cuda.is_available():
         raise SystemExit(f'PyTorch {torch.__version__} finds no CUDA device')
@@ -268,16 +308,23 @@ def main():
         torch.backends.cudnn.benchmark = True
         torch._dynamo.config.cache_size_limit = 64
     print_peak(options.device, 8192 if is_cuda else 512)
-    missing = []
+    missing, is_late = [], False
     for kinds, cases_of, listed in (('encode temporal', encode_cases, ENCODE), ('train', train_cases, TRAIN)):
         for arch, frames in [(options.arch, 8)] if options.arch else listed:
             names = [f'{kind} {arch} T{frames}' for kind in kinds.split()]
             wanted = [n for n in names if not options.cases or any(n.startswith(c) for c in options.cases)]
+            if is_late and not any(key[0] in wanted for key in options.known.runs):
+                continue
             for case in cases_of(arch, frames, options.device) if wanted else []:
-                if case.name in wanted and not case.report(options):
-                    missing.append(case.name)
+                try:
+                    if case.name in wanted and not case.report(options):
+                        missing.append(case.name)
+                except OutOfTime:
+                    is_late = True
     if missing:
         raise SystemExit('nothing could be measured of ' + ', '.join(missing))
+    if is_late:
+        raise SystemExit(3)
 
 
 if __name__ == '__main__':
