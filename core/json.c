@@ -21,20 +21,37 @@ static struct clv_json *outer(json_t *value)
     return (struct clv_json *)value;
 }
 
-/* The library drops characters it has no memory for and then blames the text. So it allocates here,
- * where running out is noted for the parse that runs on this thread. */
-static _Thread_local bool ran_out;
+/* The library drops characters that it has no memory for, and then trips over what is left or
+ * blames the text. So it allocates here: the first request of a parse that fails is served from
+ * memory put aside if it may be for those characters, and the text ends there. Whatever else it has
+ * no memory for it gives up itself. */
+struct parse {
+    const char *at, *end;
+    void *aside;
+    size_t aside_bytes;
+    bool ran_out;
+};
 
-static void *noting_malloc(size_t size)
+static _Thread_local struct parse *parse; /* that runs on this thread; NULL: none */
+
+static void *allocate(size_t size)
 {
     void *memory = malloc(size);
-    ran_out = ran_out || !memory;
-    return memory;
+    if (memory || !parse || parse->ran_out)
+        return memory;
+    parse->ran_out = true;
+    return size <= parse->aside_bytes ? parse->aside : NULL;
+}
+
+static void release(void *memory)
+{
+    if (!parse || memory != parse->aside)
+        free(memory);
 }
 
 static void set_allocator(void)
 {
-    json_set_alloc_funcs(noting_malloc, free);
+    json_set_alloc_funcs(allocate, release);
 }
 
 /* Before the first value of any kind is made. */
@@ -44,18 +61,43 @@ static void start(void)
     (void)pthread_once(&once, set_allocator);
 }
 
+/* One byte at a time, so that the end comes at once. */
+static size_t read_byte(void *buffer, size_t size, void *payload)
+{
+    struct parse *of = payload;
+    if (of->at == of->end || of->ran_out || size == 0)
+        return 0;
+    *(char *)buffer = *of->at++;
+    return 1;
+}
+
+/* Enough for the characters of the longest string in so much text: their buffer doubles. */
+static size_t bytes_aside(size_t size_bytes)
+{
+    return 2 * size_bytes + 64;
+}
+
 int clv_json_parse(struct clv_json **out, const char *text, size_t size_bytes, const char *name)
 {
     json_error_t error;
-    start();
-    ran_out = false;
-    json_t *value = json_loadb(text, size_bytes,
-                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    struct parse state = {
+        .at = text, .end = text ? text + size_bytes : text, .aside_bytes = bytes_aside(size_bytes)};
     *out = NULL;
-    if (ran_out) {
-        json_decref(value);
+    start();
+    state.aside = malloc(state.aside_bytes);
+    if (!state.aside)
         return clv_fail_memory("JSON");
+    parse = &state;
+    json_t *value = json_load_callback(
+        read_byte, &state, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (state.ran_out) {
+        json_decref(value);
+        value = NULL;
     }
+    parse = NULL;
+    free(state.aside);
+    if (state.ran_out)
+        return clv_fail_memory("JSON");
     *out = outer(value);
     if (value)
         return CLV_OK;

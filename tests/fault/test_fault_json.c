@@ -5,40 +5,72 @@
 #include "tests/t.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char text[] = "{\"list\":[1,2.5,\"three\",null,true],\"object\":{\"a\":\"b\"},"
                            "\"long\":\"0123456789012345678901234567890123456789\"}";
 
+struct parsing {
+    const char *text;
+    struct clv_json *value;
+};
+
 static int parse(void *payload)
 {
-    struct clv_json **value = payload;
-    *value = NULL;
-    return clv_json_parse(value, text, sizeof text - 1, "the text");
+    struct parsing *parsing = payload;
+    parsing->value = NULL;
+    return clv_json_parse(&parsing->value, parsing->text, strlen(parsing->text), "the text");
 }
 
 static void check_parsed(void *payload, int status)
 {
-    struct clv_json **value = payload;
+    struct parsing *parsing = payload;
     CHECK(status == CLV_OK || status == CLV_ENOMEM);
-    CHECK((*value != NULL) == (status == CLV_OK));
+    CHECK((parsing->value != NULL) == (status == CLV_OK));
     if (status == CLV_OK) {
         struct clv_bytes out = {0};
-        CHECK_OK(clv_json_write(&out, *value, false));
-        CHECK_STRING(out.data, text);
+        CHECK_OK(clv_json_write(&out, parsing->value, false));
+        CHECK_STRING(out.data, parsing->text);
         clv_bytes_release(&out);
+    } else {
+        CHECK(strstr(clv_error_message(), "out of memory") != NULL);
     }
-    clv_json_free(*value);
+    clv_json_free(parsing->value);
+}
+
+static void parse_each(const char *of)
+{
+    struct parsing parsing = {.text = of};
+    fault_each(&(struct fault_case){.name = of,
+                                    .kinds = FAULT_MEMORY,
+                                    .operate = parse,
+                                    .check = check_parsed,
+                                    .payload = &parsing});
 }
 
 static void parsing_gives_all_or_nothing(void)
 {
-    struct clv_json *value = NULL;
-    fault_each(&(struct fault_case){.name = "parse",
-                                    .kinds = FAULT_MEMORY,
-                                    .operate = parse,
-                                    .check = check_parsed,
-                                    .payload = &value});
+    parse_each(text);
+}
+
+/* Whatever stands where memory runs out: within a string, an escape or a number, or at its end. */
+static void parsing_may_end_anywhere(void)
+{
+    static const char *const ends[] = {"\"", "\\n\"", "\\\"\"", "\\u0001\"", "\xc3\xa9\""};
+    char of[128];
+    for (int length = 8; length < 70 && !t_failed(); length++) {
+        for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+            snprintf(of, sizeof of, "[\"%.*s%s,7]", length,
+                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                     ends[i]);
+            parse_each(of);
+        }
+        if (length < 18) {
+            snprintf(of, sizeof of, "[%.*s,true]", length, "123456789012345678");
+            parse_each(of);
+        }
+    }
 }
 
 /* Makes what `text` says out of single values. */
@@ -97,6 +129,7 @@ static void writing_says_what_was_lost(void)
 int main(void)
 {
     T_RUN(parsing_gives_all_or_nothing);
+    T_RUN(parsing_may_end_anywhere);
     T_RUN(writing_says_what_was_lost);
     return t_end();
 }

@@ -5,6 +5,7 @@
 #include "core/image.h"
 #include "core/json.h"
 #include "core/model/import.h"
+#include "core/model/model.h"
 #include "core/model/pixels.h"
 #include "core/model/tokenizer.h"
 #include "core/model/weights.h"
@@ -100,6 +101,27 @@ static void opening_weights_reports_want_of_memory(void)
                                     .operate = open_weights,
                                     .check = check_memory,
                                     .payload = (void *)(uintptr_t)path});
+}
+
+/* Its header and its vocabulary hold all that JSON can. */
+static int open_mini(void *payload)
+{
+    struct clv_model model = {0};
+    (void)payload;
+    int status = clv_model_open_mini(&model, &(struct clv_model_options){0});
+    if (status == CLV_OK)
+        CHECK(model.weights && model.tokenizer && model.config.vocabulary_size == 1024);
+    clv_model_release(&model);
+    return status;
+}
+
+static void opening_the_built_in_model_reports_want_of_memory(void)
+{
+    fault_each(&(struct fault_case){.name = "open the built-in model",
+                                    .kinds = FAULT_MEMORY,
+                                    .operate = open_mini,
+                                    .check = check_memory,
+                                    .every = 300});
 }
 
 /* ---- vocabularies and text ---- */
@@ -327,6 +349,7 @@ int main(void)
 {
     T_RUN(saved_weights_are_the_old_or_the_new);
     T_RUN(opening_weights_reports_want_of_memory);
+    T_RUN(opening_the_built_in_model_reports_want_of_memory);
     T_RUN(every_vocabulary_reports_want_of_memory);
     T_RUN(an_import_is_whole_or_not_there);
     T_RUN(pictures_report_want_of_memory);
