@@ -236,22 +236,22 @@ static void it_serves_what_it_learned(void)
         learner_fixture_init(&fixture, &learner_shapes[s], 24);
         struct clv_learner *learner = learner_make(&fixture, device, NULL);
         REQUIRE_OK(clv_learner_encoder(&ours, learner, NULL));
-        REQUIRE_OK(clv_encoder_create(&files, device, fixture.weights, &fixture.config, NULL));
         for (int round = 0; round < 2; round++) {
+            REQUIRE_OK(clv_encoder_create(&files, device, fixture.weights, &fixture.config, NULL));
             serve(ours, &fixture, vector[0], features[0]);
             serve(files, &fixture, vector[1], features[1]);
             CHECK(memcmp(vector[0], vector[1], sizeof vector[0]) == 0);
             CHECK(memcmp(features[0], features[1], sizeof features[0]) == 0);
-            /* The encoder of the weights learns what the learner did by copying it back. */
+            /* An encoder of the weights has what the learner did once it is copied back. */
             train(learner, &fixture, 0);
             serve(ours, &fixture, vector[0], features[0]);
             CHECK(memcmp(vector[0], vector[1], sizeof vector[0]) != 0);
             for (size_t i = 0; i < fixture.params.count; i++)
                 CHECK_OK(
                     clv_learner_read(learner, learner_value(&fixture, i), CLV_LEARNER_VALUE, i));
+            clv_encoder_free(files);
         }
         clv_encoder_free(ours);
-        clv_encoder_free(files);
         clv_learner_free(learner);
         learner_fixture_release(&fixture);
     }
