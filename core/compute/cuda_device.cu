@@ -256,7 +256,9 @@ void *clv_cuda_allocate(struct clv_device *device, void **base_out, size_t size_
     struct clv_cuda *cuda = clv_cuda_enter(device);
     void *base = NULL;
     *base_out = NULL;
-    cudaError_t error = cudaMalloc(&base, size_bytes > 0 ? size_bytes : 1);
+    cudaError_t error = cudaErrorMemoryAllocation;
+    if (size_bytes <= PTRDIFF_MAX) /* larger ones may wrap where they are rounded up */
+        error = cudaMalloc(&base, size_bytes > 0 ? size_bytes : 1);
     if (error == cudaSuccess)
         error = cudaMemsetAsync(base, 0, size_bytes > 0 ? size_bytes : 1, cuda->work);
     if (error != cudaSuccess) {
