@@ -8,7 +8,8 @@
 
 #define HALF_BYTES ((size_t)4 << 20)
 #define SLOT_BYTES ((size_t)8 << 20)
-#define SLOT_COUNT 4
+#define SLOT_COUNT 4 /* at opening */
+#define SLOT_COUNT_MAX 64
 #define SMALL_BYTES ((size_t)256 << 10) /* writes up to this go through the ring */
 #define FETCH_MAX 64
 #define RETIRED_MAX 48 /* halves double: more than there are address bits */
@@ -48,8 +49,8 @@ struct clv_cuda_memory {
     struct ring ring;
     void *retired_pinned[RETIRED_MAX], *retired_device[RETIRED_MAX];
     int retired_count;
-    struct slot slots[SLOT_COUNT];
-    int next_slot;
+    struct slot slots[SLOT_COUNT_MAX];
+    int slot_count, next_slot;
     unsigned char *back; /* pinned, SLOT_BYTES, for reads */
     struct fetches fetches;
 };
@@ -65,8 +66,10 @@ static cudaError_t ring_allocate(struct ring *ring, size_t half_bytes)
     return error == cudaSuccess ? cudaMalloc((void **)&ring->device, 2 * half_bytes) : error;
 }
 
-static cudaError_t slot_open(struct slot *slot)
+static cudaError_t slot_open(struct clv_device *device)
 {
+    struct clv_cuda_memory *memory = ((struct clv_cuda *)device->state)->memory;
+    struct slot *slot = &memory->slots[memory->slot_count];
     cudaError_t error = cudaMallocHost((void **)&slot->pinned, SLOT_BYTES);
     if (error == cudaSuccess)
         error = cudaMalloc((void **)&slot->device, SLOT_BYTES);
@@ -74,6 +77,10 @@ static cudaError_t slot_open(struct slot *slot)
         error = cudaEventCreateWithFlags(&slot->arrived, cudaEventDisableTiming);
     if (error == cudaSuccess)
         error = cudaEventCreateWithFlags(&slot->used, cudaEventDisableTiming);
+    if (error == cudaSuccess) {
+        memory->slot_count++;
+        clv_device_hold(device, SLOT_BYTES);
+    }
     return error;
 }
 
@@ -88,7 +95,7 @@ int clv_cuda_memory_open(struct clv_device *device)
     for (int i = 0; i < 2 && error == cudaSuccess; i++)
         error = cudaEventCreateWithFlags(&memory->ring.drained[i], cudaEventDisableTiming);
     for (int i = 0; i < SLOT_COUNT && error == cudaSuccess; i++)
-        error = slot_open(&memory->slots[i]);
+        error = slot_open(device);
     if (error == cudaSuccess)
         error = cudaMallocHost((void **)&memory->back, SLOT_BYTES);
     if (error == cudaSuccess)
@@ -96,7 +103,7 @@ int clv_cuda_memory_open(struct clv_device *device)
     if (error == cudaSuccess)
         error = cudaEventCreateWithFlags(&memory->fetches.arrived, cudaEventDisableTiming);
     if (error == cudaSuccess) {
-        clv_device_hold(device, 2 * HALF_BYTES + SLOT_COUNT * SLOT_BYTES);
+        clv_device_hold(device, 2 * HALF_BYTES);
         return CLV_OK;
     }
     (void)cudaGetLastError();
@@ -108,6 +115,15 @@ static void destroy(cudaEvent_t event)
 {
     if (event)
         (void)cudaEventDestroy(event);
+}
+
+static void slot_close(struct slot *slot)
+{
+    (void)cudaFreeHost(slot->pinned);
+    (void)cudaFree(slot->device);
+    destroy(slot->arrived);
+    destroy(slot->used);
+    *slot = {};
 }
 
 void clv_cuda_memory_close(struct clv_cuda *cuda)
@@ -127,12 +143,8 @@ void clv_cuda_memory_close(struct clv_cuda *cuda)
         (void)cudaFreeHost(memory->retired_pinned[i]);
         (void)cudaFree(memory->retired_device[i]);
     }
-    for (int i = 0; i < SLOT_COUNT; i++) {
-        (void)cudaFreeHost(memory->slots[i].pinned);
-        (void)cudaFree(memory->slots[i].device);
-        destroy(memory->slots[i].arrived);
-        destroy(memory->slots[i].used);
-    }
+    for (int i = 0; i < SLOT_COUNT_MAX; i++)
+        slot_close(&memory->slots[i]);
     (void)cudaFreeHost(memory->back);
     (void)cudaFreeHost(memory->fetches.pinned);
     destroy(memory->fetches.arrived);
@@ -270,7 +282,7 @@ static cudaError_t take_slot(struct slot **out, struct clv_cuda *cuda)
 {
     struct clv_cuda_memory *memory = cuda->memory;
     *out = &memory->slots[memory->next_slot];
-    memory->next_slot = (memory->next_slot + 1) % SLOT_COUNT;
+    memory->next_slot = (memory->next_slot + 1) % memory->slot_count;
     return cudaEventSynchronize((*out)->arrived);
 }
 
@@ -315,6 +327,19 @@ void clv_cuda_write(struct clv_device *device, void *target, const void *host, s
     clv_cuda_weights_touched(device, target, size_bytes);
 }
 
+/* Slots for all of a write where they are to be had: a batch then comes while the one before is
+ * computed, for whose end its way from staging to its place has to wait. */
+static void need_slots(struct clv_device *device, int count)
+{
+    struct clv_cuda_memory *memory = ((struct clv_cuda *)device->state)->memory;
+    while (memory->slot_count < count && memory->slot_count < SLOT_COUNT_MAX)
+        if (slot_open(device) != cudaSuccess) {
+            (void)cudaGetLastError();
+            slot_close(&memory->slots[memory->slot_count]);
+            return;
+        }
+}
+
 /* As many parts a slot as it holds. */
 void clv_cuda_write_parts(struct clv_device *device, void *target, const void *const *parts,
                           int count, size_t part_bytes)
@@ -327,6 +352,7 @@ void clv_cuda_write_parts(struct clv_device *device, void *target, const void *c
             clv_cuda_write(device, to + (size_t)i * part_bytes, parts[i], part_bytes);
         return;
     }
+    need_slots(device, (count + most - 1) / most);
     for (int at = 0; at < count; at += most) {
         const int piece = count - at < most ? count - at : most;
         struct slot *slot;

@@ -241,8 +241,26 @@ static int settle_options(struct clv_encoder *encoder, const struct clv_encoder_
     return status;
 }
 
-/* The largest batches over whatever lies in the new memory, so that the device takes what it needs
- * for them now. Twice: what it records, it records the second time. */
+/* A batch of pixels, all zeros. */
+static int rehearse_writing(struct clv_encoder *encoder)
+{
+    const int side = encoder->config.image_side, count = encoder->options.frame_batch_max;
+    const size_t square_bytes_each = 3 * (size_t)side * (size_t)side;
+    const void **squares = calloc((size_t)count, sizeof *squares);
+    uint8_t *zeros = calloc(square_bytes_each, 1);
+    for (int i = 0; squares && i < count; i++)
+        squares[i] = zeros;
+    const bool has_memory = squares && zeros;
+    if (has_memory)
+        clv_device_write_parts(encoder->device, square_bytes(encoder), squares, count,
+                               square_bytes_each);
+    free(squares);
+    free(zeros);
+    return has_memory ? CLV_OK : clv_fail_memory("the encoder's rehearsal");
+}
+
+/* The largest batches, so that the device takes what it needs for them now. Twice: what it records,
+ * it records the second time. */
 static int rehearse(struct clv_encoder *encoder)
 {
     const struct clv_model_config *config = &encoder->config;
@@ -253,19 +271,21 @@ static int rehearse(struct clv_encoder *encoder)
     const size_t zeros = larger((size_t)windows * (size_t)config->frame_count, (size_t)rows);
     int32_t *zero = calloc(zeros + 1, sizeof *zero);
     int32_t *starts = calloc((size_t)texts + 1, sizeof *starts);
+    int status = zero && starts ? CLV_OK : clv_fail_memory("the encoder's rehearsal");
     for (int i = 0; starts && i < texts; i++)
         starts[i] = i * config->context_length;
     if (starts)
         starts[texts] = rows;
-    for (int i = 0; i < 2 && zero && starts; i++) {
-        if (windows > 0) {
+    for (int i = 0; i < 2 && status == CLV_OK; i++) {
+        if (windows > 0)
+            status = rehearse_writing(encoder);
+        if (windows > 0 && status == CLV_OK) {
             (void)run_frames(encoder, square_patches(encoder, options->frame_batch_max));
             (void)run_windows(encoder, zero, windows, false);
         }
         if (rows > 0)
             (void)run_texts(encoder, &(struct clv_pass_texts){zero, starts, texts});
     }
-    int status = zero && starts ? CLV_OK : clv_fail_memory("the encoder's rehearsal");
     free(zero);
     free(starts);
     return status;
