@@ -119,12 +119,12 @@ static double wide_of(const struct clv_device *device)
 
 /* ---- vision ---------------------------------------------------------------------------------- */
 
-/* An encoder of `batch` clips a pass with two passes' frames, so that those of the second can come
- * while the first is computed. */
+/* An encoder of `batch` clips a pass, and their frames. */
 struct run {
     struct clv_device *device;
     struct clv_encoder *encoder;
-    int batch, clips;
+    int batch;
+    bool is_under_way; /* the vectors of the last run are not there yet */
     int32_t *slots;
     uint8_t *bytes; /* of the frames, and where each begins */
     const uint8_t **squares;
@@ -146,19 +146,19 @@ static void run_close(struct run *run)
 static int run_open(struct run *run, const struct subject *subject, int batch)
 {
     const struct clv_model_config *config = &subject->model.config;
-    const int clips = flags.batch_max ? 2 * batch : batch, frames = clips * config->frame_count;
+    const int frames = batch * config->frame_count;
     const size_t frame = 3 * (size_t)config->image_side * (size_t)config->image_side;
     const struct clv_encoder_options options = {.no_text = true,
                                                 .slot_count = frames,
-                                                .frame_batch_max = batch * config->frame_count,
+                                                .frame_batch_max = frames,
                                                 .window_batch_max = batch};
-    *run = (struct run){.batch = batch, .clips = clips};
+    *run = (struct run){.batch = batch};
     int status = bench_device_open(&run->device);
     if (status == CLV_OK)
         status = clv_encoder_create(&run->encoder, run->device, subject->model.weights, config,
                                     &options);
     run->slots = need((size_t)frames, sizeof *run->slots);
-    run->vectors = need((size_t)(clips * config->embed_dim), sizeof *run->vectors);
+    run->vectors = need((size_t)(batch * config->embed_dim), sizeof *run->vectors);
     run->bytes = need((size_t)frames * frame, 1);
     run->squares = need((size_t)frames, sizeof *run->squares);
     for (int i = 0; i < frames; i++) {
@@ -172,7 +172,7 @@ static int run_open(struct run *run, const struct subject *subject, int batch)
 
 static int encode_frames(struct run *run)
 {
-    const int frames = run->clips * clv_encoder_config(run->encoder)->frame_count;
+    const int frames = run->batch * clv_encoder_config(run->encoder)->frame_count;
     return clv_encoder_squares(run->encoder, run->slots, run->squares, frames);
 }
 
@@ -186,13 +186,30 @@ static int encode_frames_alone(struct run *run)
 static int encode_windows(struct run *run)
 {
     return clv_encoder_windows(run->encoder, &(struct clv_window_outputs){.vectors = run->vectors},
-                               run->slots, run->clips);
+                               run->slots, run->batch);
 }
 
+/* Waits for what the last run has begun. */
+static int end_clips(struct run *run)
+{
+    const bool waits = run->is_under_way;
+    run->is_under_way = false;
+    return waits ? clv_encoder_windows_end(run->encoder) : CLV_OK;
+}
+
+/* One clip is waited for. Batches follow each other as they do in indexing: the frames of one come
+ * while those before are computed, and its vectors are waited for when the next has begun. */
 static int encode_clips(struct run *run)
 {
+    const struct clv_window_outputs outputs = {.vectors = run->vectors};
     int status = encode_frames(run);
-    return status == CLV_OK ? encode_windows(run) : status;
+    if (status != CLV_OK || !flags.batch_max)
+        return status == CLV_OK ? encode_windows(run) : status;
+    status = end_clips(run);
+    if (status == CLV_OK)
+        status = clv_encoder_windows_begin(run->encoder, &outputs, run->slots, run->batch);
+    run->is_under_way = status == CLV_OK;
+    return status;
 }
 
 /* What is measured: all of it, or one branch. */
@@ -228,21 +245,20 @@ static void describe(struct outcome *out, const struct subject *subject, const s
                      const struct run *run)
 {
     const struct clv_model_config *config = &subject->model.config;
-    const double frames = config->frame_count, clips = run->clips, wide = wide_of(run->device);
+    const double frames = config->frame_count, clips = run->batch, wide = wide_of(run->device);
     double gmacs = 0, gbyte = 0; /* of a clip, and of a pass */
     if (task->has_frames) {
         gmacs += frames * subject->facts.frame_gmacs;
-        gbyte += frames_gbytes(config, run->batch * frames, wide);
+        gbyte += frames_gbytes(config, clips * frames, wide);
     }
     if (task->has_windows) {
         gmacs += subject->facts.window_gmacs;
-        gbyte += windows_gbytes(config, run->batch, wide);
+        gbyte += windows_gbytes(config, clips, wide);
     }
     out->gflop = 2 * gmacs * clips;
-    out->gbyte = gbyte * clips / run->batch;
+    out->gbyte = gbyte;
     bench_device(&out->bench, run->device);
-    bench_number(&out->bench, "batch", run->batch);
-    bench_number(&out->bench, "clips", clips);
+    bench_number(&out->bench, "batch", clips);
     bench_number(&out->bench, "clips_per_s", clips / bench_min(&out->bench));
     bench_number(&out->bench, "frames_per_s", clips * frames / bench_min(&out->bench));
     bench_number(&out->bench, "gmacs_per_clip", gmacs);
@@ -272,6 +288,8 @@ static int measure(struct outcome *out, const struct subject *subject, const str
         status = encode_clips(&run); /* windows need frames to look at */
     while (status == CLV_OK && bench_next(&out->bench))
         status = task->work(&run);
+    if (status == CLV_OK)
+        status = end_clips(&run);
     if (status == CLV_OK)
         describe(out, subject, task, &run);
     else if (status != CLV_ENOMEM)
@@ -347,12 +365,12 @@ static void find_reference(struct subject *subject)
     clv_device_close(run.device);
     run.encoder = NULL;
     run.device = NULL;
-    run.clips = 1;
     check(clv_device_open(&run.device, &cpu));
     check(clv_encoder_create(&run.encoder, run.device, subject->model.weights,
                              &subject->model.config,
                              &(struct clv_encoder_options){.no_text = true}));
     check(encode_clips(&run));
+    check(end_clips(&run));
     subject->reference = run.vectors;
     run.vectors = NULL;
     run_close(&run);
