@@ -13,6 +13,7 @@
 #define WORKSPACE_BYTES ((size_t)32 << 20)
 #define PLAN_COUNT 1024 /* a power of two */
 #define BIAS_ALIGNMENT 16
+#define ALIGNMENT_MAX 64 /* of what shares a buffer */
 #define PLAIN_THREADS 256
 
 /* ---- the library ----------------------------------------------------------------------------- */
@@ -155,9 +156,11 @@ void clv_cuda_products_close(struct clv_cuda *cuda)
  * the same way, and out^T = b^T a^T: its A is our b, its B our a, and its D has n rows and m
  * columns. What is transposed stays so. */
 
+/* No more than is sure: what a product is must not depend on where in a buffer its parts happen to
+ * lie, or another arrangement of the same memory would round otherwise. */
 static int32_t alignment_of(const void *data)
 {
-    int32_t alignment = 256;
+    int32_t alignment = ALIGNMENT_MAX;
     while (alignment > 1 && (uintptr_t)data % (uintptr_t)alignment != 0)
         alignment /= 2;
     return alignment;
