@@ -9,6 +9,7 @@
 #include "core/model/import_source.h"
 #include "core/model/mini.h"
 #include "core/model/params.h"
+#include "core/model/vocabulary.h"
 #include "core/model/weights.h"
 
 #include <math.h>
@@ -18,17 +19,12 @@
 /* Opens the vocabulary inside the weight file; *out is NULL where there is none. */
 static int open_vocabulary_inside(struct clv_tokenizer **out, const struct clv_weights *weights)
 {
-    struct clv_tokenizer_file files[CLV_TOKENIZER_FILE_MAX];
-    int count = 0;
-    for (size_t i = 0; i < clv_weights_count(weights); i++) {
-        const struct clv_weight_entry *entry = clv_weights_at(weights, i);
-        if (clv_weights_is_vocabulary(entry) && entry->dtype == CLV_U8 &&
-            count < CLV_TOKENIZER_FILE_MAX)
-            files[count++] = (struct clv_tokenizer_file){
-                entry->name + strlen(CLV_WEIGHTS_VOCABULARY), clv_weights_path(weights),
-                entry->data, entry->size_bytes};
-    }
-    return count ? clv_tokenizer_open_files(out, files, count) : CLV_OK;
+    struct clv_vocabulary_files files;
+    int status = clv_vocabulary_inside(&files, weights);
+    if (status == CLV_OK && files.count > 0)
+        status = clv_tokenizer_open_files(out, files.items, files.count);
+    clv_vocabulary_files_release(&files);
+    return status;
 }
 
 /* Opens the first of the usual vocabulary files beside (or in the directory) `path`; *out is NULL
