@@ -107,26 +107,14 @@ static int make_plan(struct importing *importing, const char *path)
 /* The entries to write: the plan's and the files of the vocabulary. */
 static int list_entries(struct importing *importing)
 {
-    static const char *const names[] = {
-        CLV_WEIGHTS_VOCABULARY "bpe_simple_vocab_16e6.txt", CLV_WEIGHTS_VOCABULARY "vocab.json",
-        CLV_WEIGHTS_VOCABULARY "merges.txt", CLV_WEIGHTS_VOCABULARY "tokenizer.json"};
     const struct clv_plan *plan = &importing->plan;
     const struct clv_vocabulary_files *files = &importing->vocabulary;
     importing->entries = calloc(plan->count + (size_t)files->count + 1, sizeof *importing->entries);
     if (!importing->entries)
         return clv_fail_memory("the table of tensors");
     memcpy(importing->entries, plan->entries, plan->count * sizeof *plan->entries);
-    for (int i = 0; i < files->count; i++) {
-        struct clv_weight_entry *entry = &importing->entries[plan->count + (size_t)i];
-        *entry = (struct clv_weight_entry){.dtype = CLV_U8,
-                                           .dimension_count = 1,
-                                           .shape = {(int64_t)files->items[i].size_bytes},
-                                           .element_count = files->items[i].size_bytes,
-                                           .size_bytes = files->items[i].size_bytes};
-        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
-            if (strcmp(names[k] + strlen(CLV_WEIGHTS_VOCABULARY), files->items[i].name) == 0)
-                entry->name = names[k];
-    }
+    for (int i = 0; i < files->count; i++)
+        importing->entries[plan->count + (size_t)i] = clv_vocabulary_entry(&files->items[i]);
     return CLV_OK;
 }
 

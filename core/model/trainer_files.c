@@ -33,23 +33,6 @@ static struct clv_weight_entry entry_of(const struct clv_param *param, const cha
     return entry;
 }
 
-/* A vocabulary's file under the name it has inside of weights. */
-static struct clv_weight_entry vocabulary_entry(const struct clv_tokenizer_file *file)
-{
-    static const char *const names[] = {
-        CLV_WEIGHTS_VOCABULARY "bpe_simple_vocab_16e6.txt", CLV_WEIGHTS_VOCABULARY "vocab.json",
-        CLV_WEIGHTS_VOCABULARY "merges.txt", CLV_WEIGHTS_VOCABULARY "tokenizer.json"};
-    struct clv_weight_entry entry = {.dtype = CLV_U8,
-                                     .dimension_count = 1,
-                                     .shape = {(int64_t)file->size_bytes},
-                                     .element_count = file->size_bytes,
-                                     .size_bytes = file->size_bytes};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i] + strlen(CLV_WEIGHTS_VOCABULARY), file->name) == 0)
-            entry.name = names[i];
-    return entry;
-}
-
 /* The parameter whose moments entry `index` and the one after it are. */
 static size_t moment_owner(const struct clv_trainer *trainer, size_t index)
 {
@@ -72,7 +55,7 @@ int clv_trainer_list_entries(struct clv_trainer *trainer)
     for (size_t i = 0; i < params->count; i++)
         trainer->entries[count++] = entry_of(&params->items[i], params->items[i].name);
     for (size_t i = 0; i < files; i++) {
-        trainer->entries[count] = vocabulary_entry(&trainer->vocabulary.items[i]);
+        trainer->entries[count] = clv_vocabulary_entry(&trainer->vocabulary.items[i]);
         if (!trainer->entries[count++].name)
             return clv_fail(CLV_EUNSUPPORTED, "a vocabulary file named '%s' cannot be kept",
                             trainer->vocabulary.items[i].name);

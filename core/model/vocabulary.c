@@ -7,7 +7,6 @@
 #include "core/gzip.h"
 #include "core/model/huggingface.h"
 #include "core/model/symbols.h"
-#include "core/model/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,14 +270,47 @@ static int load_file(struct clv_vocabulary_files *files, const char *path)
     return status;
 }
 
+/* What the files are called inside weights. */
+static const char *const entry_names[] = {
+    CLV_WEIGHTS_VOCABULARY LIST_NAME, CLV_WEIGHTS_VOCABULARY VOCAB_NAME,
+    CLV_WEIGHTS_VOCABULARY MERGES_NAME, CLV_WEIGHTS_VOCABULARY WHOLE_NAME};
+#define ENTRY_COUNT (sizeof entry_names / sizeof entry_names[0])
+
+static const char *inner_name(const char *entry_name)
+{
+    return entry_name + strlen(CLV_WEIGHTS_VOCABULARY);
+}
+
+/* NULL: weights hold no file of that name. */
+static const char *entry_name(const char *name)
+{
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        if (strcmp(inner_name(entry_names[i]), name) == 0)
+            return entry_names[i];
+    return NULL;
+}
+
+const char *clv_vocabulary_inner_name(const char *name)
+{
+    const char *entry = entry_name(name);
+    return entry ? inner_name(entry) : "";
+}
+
+struct clv_weight_entry clv_vocabulary_entry(const struct clv_tokenizer_file *file)
+{
+    return (struct clv_weight_entry){.name = entry_name(file->name),
+                                     .dtype = CLV_U8,
+                                     .dimension_count = 1,
+                                     .shape = {(int64_t)file->size_bytes},
+                                     .element_count = file->size_bytes,
+                                     .size_bytes = file->size_bytes};
+}
+
 int clv_vocabulary_inside(struct clv_vocabulary_files *out, const struct clv_weights *weights)
 {
-    static const char *const names[] = {LIST_NAME, VOCAB_NAME, MERGES_NAME, WHOLE_NAME};
     *out = (struct clv_vocabulary_files){0};
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
-        char name[128];
-        snprintf(name, sizeof name, CLV_WEIGHTS_VOCABULARY "%s", names[k]);
-        const struct clv_weight_entry *entry = clv_weights_find(weights, name);
+    for (size_t k = 0; k < ENTRY_COUNT; k++) {
+        const struct clv_weight_entry *entry = clv_weights_find(weights, entry_names[k]);
         if (!entry || entry->dtype != CLV_U8 || out->count == CLV_TOKENIZER_FILE_MAX)
             continue;
         struct clv_bytes *text = &out->texts[out->count];
@@ -286,8 +318,9 @@ int clv_vocabulary_inside(struct clv_vocabulary_files *out, const struct clv_wei
         out->paths[out->count] = strdup(clv_weights_path(weights));
         if (text->status != CLV_OK || !out->paths[out->count])
             return clv_fail_memory("a vocabulary");
-        out->items[out->count] = (struct clv_tokenizer_file){
-            names[k], out->paths[out->count], text->size_bytes ? text->data : "", text->size_bytes};
+        out->items[out->count] =
+            (struct clv_tokenizer_file){inner_name(entry_names[k]), out->paths[out->count],
+                                        text->size_bytes ? text->data : "", text->size_bytes};
         out->count++;
     }
     return CLV_OK;
@@ -361,15 +394,6 @@ int clv_vocabulary_simplify(struct clv_vocabulary_files *files)
 /* The list first: it is the fastest to read. */
 static const char *const usual_names[] = {LIST_NAME ".gz", LIST_NAME, VOCAB_NAME, WHOLE_NAME};
 #define USUAL_COUNT (sizeof usual_names / sizeof usual_names[0])
-
-const char *clv_vocabulary_inner_name(const char *name)
-{
-    static const char *const names[] = {LIST_NAME, VOCAB_NAME, MERGES_NAME, WHOLE_NAME};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], name) == 0)
-            return names[i];
-    return "";
-}
 
 const char *clv_vocabulary_name(size_t index)
 {

@@ -5,6 +5,7 @@
 
 #include "core/bytes.h"
 #include "core/model/tokenizer.h"
+#include "core/model/weights.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,8 +51,10 @@ struct clv_vocabulary_files {
  * uses. Pair with clv_vocabulary_files_release(), which `out` is ready for after a failure too. */
 int clv_vocabulary_load(struct clv_vocabulary_files *out, const char *path);
 /* A copy of the vocabulary inside `weights`; none is no error and leaves `count` 0. */
-struct clv_weights;
 int clv_vocabulary_inside(struct clv_vocabulary_files *out, const struct clv_weights *weights);
+/* A file of a loaded vocabulary as an entry of weights, without its data; the name is NULL where
+ * weights hold none of that name. */
+struct clv_weight_entry clv_vocabulary_entry(const struct clv_tokenizer_file *file);
 void clv_vocabulary_files_release(struct clv_vocabulary_files *files);
 /* vocab.json and merges.txt that say the same as OpenAI's list would become that list, which is
  * far faster to read. */
