@@ -324,10 +324,8 @@ static void print_text(const struct clv_train_show *show, const struct clv_train
 {
     char elapsed[CLV_OUT_NUMBER_SIZE];
     const struct clv_validation *validation = show->has_validation ? &show->validation : NULL;
-    const struct clv_train_settings *settings = show->settings;
-    const bool is_part = settings->stop_after > 0 && settings->stop_after < settings->epochs;
-    const int64_t epochs = is_part ? settings->stop_after : settings->epochs;
-    printf("trained %d epoch%s (%" PRId64 " step%s) in %s", (int)epochs, clv_out_plural(epochs),
+    const int epochs = clv_trainer_end_epoch(trainer);
+    printf("trained %d epoch%s (%" PRId64 " step%s) in %s", epochs, clv_out_plural(epochs),
            clv_trainer_steps_taken(trainer), clv_out_plural(clv_trainer_steps_taken(trainer)),
            clv_out_duration(elapsed, clv_clock_seconds() - show->begun_s));
     if (show->last.step > 0)

@@ -166,6 +166,8 @@ const struct clv_tokenizer *clv_trainer_tokenizer(const struct clv_trainer *trai
 const char *clv_trainer_machine(const struct clv_trainer *trainer);
 int64_t clv_trainer_step_count(const struct clv_trainer *trainer); /* in the whole run */
 int64_t clv_trainer_steps_taken(const struct clv_trainer *trainer);
+/* The epoch after which clv_trainer_run() is done: the last, or stop_epoch where that is before. */
+int clv_trainer_end_epoch(const struct clv_trainer *trainer);
 
 /* Validates as an epoch's end does, on any source of the same classes. Pair with
  * clv_validation_release(). */

@@ -141,8 +141,7 @@ int clv_trainer_validate(struct clv_trainer *trainer, struct clv_validation *out
     return validate(trainer, out, clips, NULL, cancel);
 }
 
-/* The epoch after which this run ends. */
-static int64_t end_epoch(const struct clv_trainer *trainer)
+int clv_trainer_end_epoch(const struct clv_trainer *trainer)
 {
     const struct clv_trainer_options *options = &trainer->options;
     const bool is_short = options->stop_epoch > 0 && options->stop_epoch < options->epoch_count;
@@ -155,7 +154,8 @@ static bool is_validated(const struct clv_trainer *trainer)
 {
     const int64_t epoch = trainer->state.epochs_closed + 1;
     const int every = trainer->options.validation_epochs;
-    return trainer->validation && every > 0 && (epoch % every == 0 || epoch == end_epoch(trainer));
+    return trainer->validation && every > 0 &&
+           (epoch % every == 0 || epoch == clv_trainer_end_epoch(trainer));
 }
 
 static void tell_epoch(struct clv_trainer *trainer, const struct clv_validation *validation,
@@ -253,7 +253,7 @@ static int run_steps(struct clv_trainer *trainer)
 
 static int run(struct clv_trainer *trainer)
 {
-    const int64_t end = end_epoch(trainer);
+    const int end = clv_trainer_end_epoch(trainer);
     int status = CLV_OK;
     while (status == CLV_OK && trainer->state.epochs_closed < end) {
         if (clv_cancelled(trainer->cancel))
