@@ -57,30 +57,27 @@ bool clv_film_shows(const char *name, int action)
     return false;
 }
 
+struct filming {
+    struct stage_clip clip;
+    struct clv_cancel *cancel;
+};
+
+static int draw(void *payload, struct clv_image *image, int index)
+{
+    const struct filming *filming = payload;
+    if (clv_cancelled(filming->cancel))
+        return clv_fail(CLV_ECANCELED, "interrupted");
+    stage_render_frame(&filming->clip, index, filming->clip.frame_count, image);
+    return CLV_OK;
+}
+
 int clv_film_make(const char *path, int action, int take, struct clv_cancel *cancel)
 {
-    struct clv_writer *writer = NULL;
-    struct clv_image image = {0};
-    struct stage_clip clip;
+    struct filming filming = {.cancel = cancel};
     /* People, clothes and places of the test split: no model was trained on them. */
-    stage_draw_clip(&clip, (uint64_t)take + 1, STAGE_TEST, stage_action_find(films[action].action));
-    struct clv_writer_options options = {
-        .width = WIDTH, .height = HEIGHT, .frame_time = {1, clip.frame_rate}};
-    int status = clv_image_create(&image, WIDTH, HEIGHT);
-    if (status == CLV_OK)
-        status = clv_writer_open(&writer, path, &options);
-    for (int i = 0; i < clip.frame_count && status == CLV_OK; i++) {
-        if (clv_cancelled(cancel)) {
-            status = clv_fail(CLV_ECANCELED, "interrupted");
-            break;
-        }
-        stage_render_frame(&clip, i, clip.frame_count, &image);
-        status = clv_writer_add(writer, &image);
-    }
-    if (status == CLV_OK)
-        status = clv_writer_finish(writer);
-    else
-        clv_writer_abort(writer);
-    clv_image_release(&image);
-    return status;
+    stage_draw_clip(&filming.clip, (uint64_t)take + 1, STAGE_TEST,
+                    stage_action_find(films[action].action));
+    const struct clv_writer_options options = {
+        .width = WIDTH, .height = HEIGHT, .frame_time = {1, filming.clip.frame_rate}};
+    return clv_writer_film(path, &options, filming.clip.frame_count, draw, &filming);
 }

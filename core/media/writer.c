@@ -149,3 +149,24 @@ void clv_writer_abort(struct clv_writer *writer)
     av_frame_free(&writer->frame);
     free(writer);
 }
+
+int clv_writer_film(const char *path, const struct clv_writer_options *options, int frame_count,
+                    clv_writer_draw *draw, void *payload)
+{
+    struct clv_writer *writer = NULL;
+    struct clv_image image = {0};
+    int status = clv_writer_open(&writer, path, options);
+    if (status == CLV_OK)
+        status = clv_image_create(&image, options->width, options->height);
+    for (int i = 0; i < frame_count && status == CLV_OK; i++) {
+        status = draw(payload, &image, i);
+        if (status == CLV_OK)
+            status = clv_writer_add(writer, &image);
+    }
+    if (status == CLV_OK)
+        status = clv_writer_finish(writer);
+    else
+        clv_writer_abort(writer);
+    clv_image_release(&image);
+    return status;
+}

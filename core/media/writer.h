@@ -28,6 +28,13 @@ int clv_writer_finish(struct clv_writer *writer);
 /* Drops what was written. Accepts NULL. */
 void clv_writer_abort(struct clv_writer *writer);
 
+/* Draws frame `index` over the one before it. */
+typedef int clv_writer_draw(void *payload, struct clv_image *image, int index);
+/* A whole film of `frame_count` drawn frames. Of one that fails, as `draw` may make it, nothing is
+ * left. */
+int clv_writer_film(const char *path, const struct clv_writer_options *options, int frame_count,
+                    clv_writer_draw *draw, void *payload);
+
 /* Appends `image`, scaled to fit width_max x height_max (aspect kept; 0: as it is), as JPEG. */
 int clv_image_jpeg(struct clv_bytes *out, const struct clv_image *image, int width_max,
                    int height_max);

@@ -40,8 +40,9 @@ static void check(int status)
 }
 
 /* A texture that moves, so that there is something to decode. */
-static void paint(struct clv_image *image, int frame)
+static int paint(void *payload, struct clv_image *image, int frame)
 {
+    (void)payload;
     for (int y = 0; y < image->height; y++) {
         uint8_t *row = image->pixels + (size_t)y * image->stride_bytes;
         for (int x = 0; x < image->width; x++) {
@@ -52,14 +53,13 @@ static void paint(struct clv_image *image, int frame)
             row[3 * x + 2] = (uint8_t)(noise / 8);
         }
     }
+    return CLV_OK;
 }
 
 static void make_clip(void)
 {
     const struct clv_writer_options options = {
         .width = WIDTH, .height = HEIGHT, .frame_time = {1, RATE}};
-    struct clv_writer *writer = NULL;
-    struct clv_image image;
     int file = mkstemps(made, 4);
     if (file < 0) {
         perror("bench_decode");
@@ -67,14 +67,7 @@ static void make_clip(void)
     }
     close(file);
     scratch = made;
-    check(clv_image_create(&image, WIDTH, HEIGHT));
-    check(clv_writer_open(&writer, made, &options));
-    for (int frame = 0; frame < FRAMES; frame++) {
-        paint(&image, frame);
-        check(clv_writer_add(writer, &image));
-    }
-    check(clv_writer_finish(writer));
-    clv_image_release(&image);
+    check(clv_writer_film(made, &options, FRAMES, paint, NULL));
 }
 
 /* Returns the seconds of footage; *frames_out how many frames that were. */

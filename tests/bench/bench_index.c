@@ -91,25 +91,22 @@ static void paint(struct clv_image *image, int clip, int frame)
     }
 }
 
+static int draw(void *payload, struct clv_image *image, int index)
+{
+    paint(image, *(const int *)payload, index);
+    return CLV_OK;
+}
+
 static void make_films(const char *folder, const struct films *made)
 {
-    struct clv_image image;
+    const struct clv_writer_options options = {
+        .width = made->width, .height = made->height, .frame_time = {1, 25}};
     check(clv_directory_create(folder));
-    check(clv_image_create(&image, made->width, made->height));
     for (int film = 0; film < made->count; film++) {
-        struct clv_writer *writer = NULL;
-        struct clv_writer_options options = {
-            .width = made->width, .height = made->height, .frame_time = {1, 25}};
         char path[4200];
         snprintf(path, sizeof path, "%s/%d.mp4", folder, film);
-        check(clv_writer_open(&writer, path, &options));
-        for (int frame = 0; frame < made->frame_count; frame++) {
-            paint(&image, film, frame);
-            check(clv_writer_add(writer, &image));
-        }
-        check(clv_writer_finish(writer));
+        check(clv_writer_film(path, &options, made->frame_count, draw, &film));
     }
-    clv_image_release(&image);
 }
 
 /* Every frame of every file that can be read, with cut detection, without pictures. Returns the

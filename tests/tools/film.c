@@ -285,25 +285,22 @@ static const struct {
     {"balloon-rises", balloon_rises},         {"stone-falls", stone_falls},
 };
 
-static int make(const char *path, int scene, int take)
+struct take {
+    int scene, number;
+};
+
+static int draw(void *payload, struct clv_image *image, int index)
 {
-    struct clv_writer *writer = NULL;
-    struct clv_image image = {0};
-    struct clv_writer_options options = {
+    const struct take *take = payload;
+    scenes[take->scene].draw(image, (float)index / FRAMES_A_SECOND, (float)take->number);
+    return CLV_OK;
+}
+
+static int make(const char *path, struct take take)
+{
+    const struct clv_writer_options options = {
         .width = WIDTH, .height = HEIGHT, .frame_time = {1, FRAMES_A_SECOND}};
-    int status = clv_image_create(&image, WIDTH, HEIGHT);
-    if (status == CLV_OK)
-        status = clv_writer_open(&writer, path, &options);
-    for (int i = 0; i < FRAMES && status == CLV_OK; i++) {
-        scenes[scene].draw(&image, (float)i / FRAMES_A_SECOND, (float)take);
-        status = clv_writer_add(writer, &image);
-    }
-    if (status == CLV_OK)
-        status = clv_writer_finish(writer);
-    else
-        clv_writer_abort(writer);
-    clv_image_release(&image);
-    return status;
+    return clv_writer_film(path, &options, FRAMES, draw, &take);
 }
 
 int main(int argc, char **argv)
@@ -315,7 +312,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 2 * (int)(sizeof scenes / sizeof scenes[0]); i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s-%c.mp4", argv[1], scenes[i / 2].name, 'a' + i % 2);
-        if (make(path, i / 2, i % 2) != CLV_OK) {
+        if (make(path, (struct take){i / 2, i % 2}) != CLV_OK) {
             fprintf(stderr, "film: %s\n", clv_error_message());
             return 1;
         }

@@ -95,30 +95,24 @@ double clip_mean(const struct clv_image *image, int channel)
     return sum / count;
 }
 
+static int draw(void *payload, struct clv_image *image, int index)
+{
+    const struct clip *clip = payload;
+    clip_paint(image, index, clip->scene_length ? index / clip->scene_length : 0);
+    return CLV_OK;
+}
+
 const char *clip_write(const char *directory, const char *name, const struct clip *clip)
 {
     const char *path = t_path(directory, name);
-    struct clv_writer *writer = NULL;
-    struct clv_image image;
+    struct clip drawn = *clip;
     const struct clv_writer_options options = {
         .width = clip->width,
         .height = clip->height,
         .frame_time = {clip->rate_den ? clip->rate_den : 1, clip->rate_num ? clip->rate_num : 25},
         .quality = clip->quality ? clip->quality : 12,
     };
-    int status = clv_image_create(&image, clip->width, clip->height);
-    if (status == CLV_OK)
-        status = clv_writer_open(&writer, path, &options);
-    for (int i = 0; status == CLV_OK && i < clip->frame_count; i++) {
-        clip_paint(&image, i, clip->scene_length ? i / clip->scene_length : 0);
-        status = clv_writer_add(writer, &image);
-    }
-    if (status == CLV_OK)
-        status = clv_writer_finish(writer);
-    else
-        clv_writer_abort(writer);
-    clv_image_release(&image);
-    CHECK_OK(status);
+    CHECK_OK(clv_writer_film(path, &options, clip->frame_count, draw, &drawn));
     return path;
 }
 

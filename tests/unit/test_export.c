@@ -339,32 +339,26 @@ static void an_abandoned_sheet_leaves_nothing(void)
 
 #define FRAME_RATE 20
 
-/* A clip of `seconds` in which a bright square runs over a moving pattern. */
+/* A bright square runs over a moving pattern. */
+static int draw(void *payload, struct clv_image *image, int index)
+{
+    const int shade = *(const int *)payload;
+    for (int y = 0; y < image->height; y++)
+        for (int x = 0; x < image->width; x++) {
+            uint8_t *pixel = image->pixels + (size_t)y * image->stride_bytes + 3 * x;
+            bool inside = x / 16 == index / 4 % 10 && y / 16 == 2;
+            pixel[0] = inside ? 255 : (uint8_t)(shade + x / 2);
+            pixel[1] = inside ? 255 : (uint8_t)(y + index);
+            pixel[2] = inside ? 255 : (uint8_t)(255 - shade);
+        }
+    return CLV_OK;
+}
+
 static int make_clip(const char *path, int seconds, int shade)
 {
-    struct clv_writer *writer;
-    struct clv_writer_options options = {
+    const struct clv_writer_options options = {
         .width = 160, .height = 96, .frame_time = {1, FRAME_RATE}, .quality = 25};
-    struct clv_image image;
-    int status = clv_image_create(&image, 160, 96);
-    if (status != CLV_OK)
-        return status;
-    status = clv_writer_open(&writer, path, &options);
-    for (int f = 0; f < seconds * FRAME_RATE && status == CLV_OK; f++) {
-        for (int y = 0; y < 96; y++)
-            for (int x = 0; x < 160; x++) {
-                uint8_t *pixel = image.pixels + (size_t)y * image.stride_bytes + 3 * x;
-                bool inside = x / 16 == f / 4 % 10 && y / 16 == 2;
-                pixel[0] = inside ? 255 : (uint8_t)(shade + x / 2);
-                pixel[1] = inside ? 255 : (uint8_t)(y + f);
-                pixel[2] = inside ? 255 : (uint8_t)(255 - shade);
-            }
-        status = clv_writer_add(writer, &image);
-    }
-    if (status == CLV_OK)
-        status = clv_writer_finish(writer);
-    clv_image_release(&image);
-    return status;
+    return clv_writer_film(path, &options, seconds * FRAME_RATE, draw, &shade);
 }
 
 static struct clv_moment_row moment_of(const char *path, int64_t id, int64_t start_ms,

@@ -51,32 +51,32 @@ static void gives_back_every_frame(void)
     }
 }
 
+static const uint8_t colours[][3] = {{200, 30, 40},   {30, 180, 60},   {40, 50, 210},
+                                     {128, 128, 128}, {250, 250, 250}, {4, 4, 4}};
+#define COLOUR_COUNT (sizeof colours / sizeof *colours)
+
+static int draw_colour(void *payload, struct clv_image *image, int index)
+{
+    (void)payload;
+    for (int y = 0; y < image->height; y++)
+        for (int x = 0; x < image->width; x++)
+            memcpy(image->pixels + (size_t)y * image->stride_bytes + 3 * (size_t)x, colours[index],
+                   3);
+    return CLV_OK;
+}
+
 static void gives_true_colours(void)
 {
     static const int sizes[][2] = {{320, 240}, {1280, 720}};
-    static const uint8_t colours[][3] = {{200, 30, 40},   {30, 180, 60},   {40, 50, 210},
-                                         {128, 128, 128}, {250, 250, 250}, {4, 4, 4}};
     const char *path = t_path(t_directory(), "colours.mp4");
     for (size_t s = 0; s < 2; s++) {
-        struct clv_writer *writer = NULL;
         struct clv_reader *reader = NULL;
-        struct clv_image image;
         struct clv_frame frame;
         const struct clv_writer_options options = {
             .width = sizes[s][0], .height = sizes[s][1], .frame_time = {1, 5}, .quality = 4};
-        REQUIRE_OK(clv_image_create(&image, sizes[s][0], sizes[s][1]));
-        REQUIRE_OK(clv_writer_open(&writer, path, &options));
-        for (size_t c = 0; c < 6; c++) {
-            for (int y = 0; y < image.height; y++)
-                for (int x = 0; x < image.width; x++)
-                    memcpy(image.pixels + (size_t)y * image.stride_bytes + 3 * (size_t)x,
-                           colours[c], 3);
-            CHECK_OK(clv_writer_add(writer, &image));
-        }
-        REQUIRE_OK(clv_writer_finish(writer));
-        clv_image_release(&image);
+        REQUIRE_OK(clv_writer_film(path, &options, COLOUR_COUNT, draw_colour, NULL));
         REQUIRE_OK(clv_reader_open(&reader, path, &plain));
-        for (size_t c = 0; c < 6; c++) {
+        for (size_t c = 0; c < COLOUR_COUNT; c++) {
             const struct clv_image *shown = NULL;
             CHECK_OK(clv_reader_next(reader, &frame));
             CHECK_OK(clv_reader_image(reader, &shown));
@@ -344,6 +344,36 @@ static int count_entries(const char *directory)
     return count;
 }
 
+static int draw_some(void *payload, struct clv_image *image, int index)
+{
+    const int *last = payload;
+    if (index > *last)
+        return clv_fail(CLV_ECANCELED, "no more than %d", *last);
+    clip_paint(image, index, 0);
+    return CLV_OK;
+}
+
+static void writes_whole_films_or_none(void)
+{
+    const char *directory = t_directory();
+    const char *path = t_path(directory, "film.mp4");
+    struct clv_writer_options options = {.width = 64, .height = 48, .frame_time = {1, 25}};
+    struct clip_reading got;
+    int last = 11;
+    CHECK_ERROR(clv_writer_film(path, &options, 20, draw_some, &last), CLV_ECANCELED,
+                "no more than 11");
+    CHECK_INT(count_entries(directory), 0);
+    CHECK_ERROR(clv_writer_film(path, &options, 0, draw_some, &last), CLV_EINVAL, "no picture");
+    CHECK_INT(count_entries(directory), 0);
+    CHECK_OK(clv_writer_film(path, &options, 12, draw_some, &last));
+    clip_read(&got, path, 0);
+    CHECK_INT(got.frame_count, 12);
+    CHECK_INT(got.numbers[11], 11);
+    options.height = 47;
+    CHECK_ERROR(clv_writer_film(path, &options, 12, draw_some, &last), CLV_EINVAL, "even");
+    CHECK_INT(count_entries(directory), 1);
+}
+
 static void writes_whole_files_or_none(void)
 {
     const char *directory = t_directory();
@@ -414,6 +444,7 @@ int main(void)
     T_RUN(survives_truncation);
     T_RUN(survives_damage);
     T_RUN(can_be_canceled);
+    T_RUN(writes_whole_films_or_none);
     T_RUN(writes_whole_files_or_none);
     T_RUN(knows_names);
     return t_end();

@@ -527,23 +527,17 @@ static void paint(struct clv_image *image, int clip, int frame)
         }
 }
 
+static int draw(void *payload, struct clv_image *image, int index)
+{
+    paint(image, *(const int *)payload, index);
+    return CLV_OK;
+}
+
 static int make_clip(const char *path, int clip)
 {
-    struct clv_writer *writer;
-    struct clv_writer_options options = {
+    const struct clv_writer_options options = {
         .width = 128, .height = 96, .frame_time = {1, FRAME_RATE}, .quality = 20};
-    struct clv_image image;
-    int status = clv_image_create(&image, 128, 96);
-    if (status == CLV_OK)
-        status = clv_writer_open(&writer, path, &options);
-    for (int f = 0; f < CLIP_SECONDS * FRAME_RATE && status == CLV_OK; f++) {
-        paint(&image, clip, f);
-        status = clv_writer_add(writer, &image);
-    }
-    if (status == CLV_OK)
-        status = clv_writer_finish(writer);
-    clv_image_release(&image);
-    return status;
+    return clv_writer_film(path, &options, CLIP_SECONDS * FRAME_RATE, draw, &clip);
 }
 
 static int make_picture(const char *path, int clip, int frame)
