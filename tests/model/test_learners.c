@@ -2,6 +2,7 @@
  * on every device to the bit. */
 #include "core/model/learners.h"
 
+#include "core/compute/gradients.h"
 #include "core/error.h"
 #include "core/model/params.h"
 #include "tests/devices.h"
@@ -187,6 +188,51 @@ static void features_are_given_to_all(void)
     learner_fixture_release(&fixture);
 }
 
+enum { MIX_CLIP = 3 * 3 * 12 * 12 };
+
+/* Every number of clips on the members, as floats and as bytes. */
+static void check_mixed(const struct learner_fixture *fixture, const uint8_t *squares,
+                        const struct clv_learner_options *options, int member_count,
+                        const struct clv_mix *mix)
+{
+    float labels[LEARNER_CLIPS * LEARNER_CLIPS];
+    for (int l = 0; l < 2; l++)
+        for (int clips = 1; clips <= LEARNER_CLIPS; clips++) {
+            struct clv_learner_batch batch = learner_batch(fixture, losses[l]);
+            cut_batch(&batch, clips, labels);
+            batch.mix = mix;
+            check_batch(fixture, "mixed floats", options, member_count, &batch);
+            batch.pixels = NULL;
+            batch.squares = squares;
+            check_batch(fixture, "mixed bytes", options, member_count, &batch);
+        }
+}
+
+/* A clip's partner lies at the other end of the batch, mostly with another member, and is mixed in
+ * as it came: not as that member has mixed it, and not at the other end of its own share. */
+static void partners_of_other_members_are_mixed_in(void)
+{
+    static uint8_t squares[LEARNER_CLIPS * MIX_CLIP];
+    const struct clv_mix mixes[] = {
+        {.lambda = 0.3},
+        {.lambda = 0.75, .is_cutmix = true, .top = 2, .bottom = 8, .left = 3, .right = 9}};
+    const struct clv_learner_options small = {.clip_batch_max = 1, .drop_path = 0.3f};
+    struct learner_fixture fixture;
+    uint64_t seed = 37;
+    learner_fixture_init(&fixture, &learner_shapes[1], 36);
+    REQUIRE(fixture.config.frame_count * fixture.config.image_side * fixture.config.image_side *
+                3 ==
+            MIX_CLIP);
+    for (size_t i = 0; i < sizeof squares; i++)
+        squares[i] = (uint8_t)t_random(&seed);
+    for (int m = 0; m < 2; m++) {
+        for (int members = 1; members <= DEVICE_MAX; members += 1 + members / 3)
+            check_mixed(&fixture, squares, NULL, members, &mixes[m]);
+        check_mixed(&fixture, squares, &small, 2, &mixes[m]);
+    }
+    learner_fixture_release(&fixture);
+}
+
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 /* Large enough an epsilon that a gradient of nothing but rounding moves nothing. */
@@ -340,6 +386,7 @@ static int run_on(enum clv_device_kind kind)
     T_RUN(members_drop_and_pass_as_one);
     T_RUN(frozen_branches_stay_out);
     T_RUN(features_are_given_to_all);
+    T_RUN(partners_of_other_members_are_mixed_in);
     T_RUN(steps_agree);
     T_RUN(gradients_stay_after_a_step);
     T_RUN(what_makes_no_sense_is_refused);
