@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 void bench_begin(struct bench *bench, const char *name, const char *case_name)
 {
@@ -107,7 +108,8 @@ double bench_peak_mib(void)
     return (double)usage.ru_maxrss / 1024.0;
 }
 
-int bench_device_open(struct clv_device **out)
+/* What the environment asks for. */
+static struct clv_device_options device_options(void)
 {
     static const char *const precisions[] = {"fp32", "tf32", "bf16"};
     const char *device = getenv("CLV_BENCH_DEVICE"), *precision = getenv("CLV_BENCH_PRECISION");
@@ -119,10 +121,53 @@ int bench_device_open(struct clv_device **out)
     for (int i = 0; precision && i < 3; i++)
         if (strcmp(precision, precisions[i]) == 0)
             options.precision = (enum clv_precision)i;
-    int status = clv_device_open(out, &options);
+    return options;
+}
+
+static int open_device(struct clv_device **out, const struct clv_device_options *options)
+{
+    int status = clv_device_open(out, options);
     if (status != 0)
         fprintf(stderr, "%s\n", clv_error_message());
     return status;
+}
+
+int bench_device_open(struct clv_device **out)
+{
+    const struct clv_device_options options = device_options();
+    return open_device(out, &options);
+}
+
+/* Of which half are what each of two CPUs gets. */
+static int thread_count(void)
+{
+    const char *given = getenv("OMP_NUM_THREADS");
+    const long count = given ? strtol(given, NULL, 10) : sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 1 ? (int)count : 1;
+}
+
+int bench_devices_open(struct clv_device **out, int *count_out, int device_max)
+{
+    struct clv_device_options options = device_options();
+    const bool is_cpu = options.kind == CLV_DEVICE_CPU;
+    const int there = is_cpu ? 2 : clv_device_count(CLV_DEVICE_CUDA);
+    if (is_cpu)
+        options.thread_count = (thread_count() + 1) / 2;
+    for (*count_out = 0; *count_out < there && *count_out < device_max; ++*count_out) {
+        options.cuda_index = *count_out;
+        int status = open_device(&out[*count_out], &options);
+        if (status != CLV_OK) {
+            bench_devices_close(out, *count_out);
+            return status;
+        }
+    }
+    return CLV_OK;
+}
+
+void bench_devices_close(struct clv_device **devices, int count)
+{
+    for (int i = 0; i < count; i++)
+        clv_device_close(devices[i]);
 }
 
 /* A square of small numbers, made in fp32 and rounded by an op where its type is another. */

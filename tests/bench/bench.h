@@ -46,6 +46,10 @@ double bench_peak_mib(void);
  * (fp32, tf32, bf16) name; with CLV_BENCH_REPLAY=0 one that records no runs of ops. */
 struct clv_device;
 int bench_device_open(struct clv_device **out);
+/* Several of the same kind: all CUDA devices, or two CPUs that share out the threads of one. Opens
+ * at most `device_max`; *count_out says how many. Pair with bench_devices_close(). */
+int bench_devices_open(struct clv_device **out, int *count_out, int device_max);
+void bench_devices_close(struct clv_device **devices, int count);
 /* GFLOP/s of a large square product (clv_linear without epilogue, at the device's precision) of
  * side `side`: the measured peak that shares are taken of. Best of several runs. */
 double bench_sgemm_peak(struct clv_device *device, int side);

@@ -116,7 +116,7 @@ for precision in bf16 $([ -n "$quick" ] || echo tf32 fp32); do
     for subject in $subjects; do
         ours encode "encode-${subject%:*}-${subject#*:}-$precision" bench_encode $sweep --cosine "$subject"
     done
-    ours train "train-$precision" bench_train $sweep "$trained"
+    ours train "train-$precision" bench_train $sweep --devices "$trained"
     [ "$precision" = bf16 ] && torch # what is asked for first: the rest has no target
     ours one "one-$precision" bench_encode "$single"
     export CLV_BENCH_REPLAY=0 # what the graphs save

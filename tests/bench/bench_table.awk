@@ -38,6 +38,11 @@ which == "encode" || which == "train" {
         value("clips_per_s"), percent("share_of_peak"), percent("share_of_bandwidth"), number("cosine", "%.5f"),
         gib(value("memory_peak_mib")), precision[name] == key ? peer(name) : "| | | ")
 }
+which == "train" && value("devices") != "" {
+    shared[++groups] = sprintf("| %s | %s | %d | %.1f | %.2f | %s | %.0f MiB in %.2f ms |", name,
+        value("precision"), value("batch"), value("clips_per_s"), value("times_one"), value("sums"),
+        value("gradient_mib"), 1000 * value("sum_seconds"))
+}
 which == "kernels" {
     kernels[++ops] = sprintf("| %s | %s | %.1f | %s | %s | %s | %s |", name, value("precision"),
         1e6 * value("seconds_median"), number("gflop", "%.2f"), number("gbyte", "%.3f"), value("bound_by"),
@@ -54,6 +59,12 @@ END {
     print "|---|---|---|---|---|---|---|---|---|---|---|"
     for (i = 1; i <= count; i++)
         print models[i]
+    if (groups) {
+        print "\n| case | precision | batch | clips/s | times one device | sums through | sum of all gradients |"
+        print "|---|---|---|---|---|---|---|"
+    }
+    for (i = 1; i <= groups; i++)
+        print shared[i]
     print "\n| op | precision | µs | GFLOP | GB | bound by | share of the limit |"
     print "|---|---|---|---|---|---|---|"
     for (i = 1; i <= ops; i++)

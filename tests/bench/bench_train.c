@@ -1,12 +1,18 @@
 /* A training step (forward, backward, AdamW): clips a second, the share of the device's measured
  * peak that the exact multiply-adds amount to, and memory.
- *   bench_train [--sweep[=MAX]] [CASE…]     all cases but the large where none is named
- *   bench_train list                        names them
- *   --sweep    clips a batch rise, up to MAX, until memory ends; the best throughput counts */
+ *   bench_train [--sweep[=MAX]] [--devices] [CASE…]     all cases but the large where none is named
+ *   bench_train list                                    names them
+ *   --sweep      clips a batch rise, up to MAX, until memory ends; the best throughput counts
+ *   --devices    each case again on every CUDA device at once, or on two CPUs that share out the
+ *                threads of one, with as many clips on each as one alone took: how much faster they
+ *                are than it, and what the sum of all gradients takes. Where no case is named, the
+ *                first is. */
 #include "core/clock.h"
+#include "core/compute/group.h"
 #include "core/error.h"
-#include "core/model/learner.h"
+#include "core/model/learners.h"
 #include "core/model/model.h"
+#include "core/model/params.h"
 #include "core/model/weights.h"
 #include "tests/bench/bench.h"
 #include "tests/model/random_model.h"
@@ -16,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TEXT_TOKENS = 10, RUNS = 4, WARM_RUNS = 3, MAX_CLIPS = 512 };
+enum { TEXT_TOKENS = 10, RUNS = 4, WARM_RUNS = 3, MAX_CLIPS = 512, DEVICE_MAX = 16 };
 
 struct train_case {
     const char *name;
@@ -137,6 +143,19 @@ static void free_data(struct data *data)
     free(data->starts);
 }
 
+/* What a step runs on. */
+struct place {
+    struct clv_device *devices[DEVICE_MAX];
+    int count;
+};
+
+static void open_place(struct place *out, bool takes_all)
+{
+    out->count = 1;
+    check(takes_all ? bench_devices_open(out->devices, &out->count, DEVICE_MAX)
+                    : bench_device_open(&out->devices[0]));
+}
+
 /* Its line, not ended yet, and the work of a step. */
 struct outcome {
     struct bench bench;
@@ -144,29 +163,31 @@ struct outcome {
     double gflop;
 };
 
-static void describe(struct outcome *out, const struct train_case *c, struct clv_device *device,
-                     struct clv_learner *learner)
+static void describe(struct outcome *out, const struct train_case *c, const struct place *place,
+                     struct clv_learners *learners)
 {
-    bench_device(&out->bench, device);
+    const struct clv_learner *first = clv_learners_member(learners, 0);
+    bench_device(&out->bench, place->devices[0]);
     bench_number(&out->bench, "batch", c->clips);
     bench_number(&out->bench, "texts", c->prompts * c->classes);
     bench_number(&out->bench, "clips_per_s", c->clips / bench_min(&out->bench));
     bench_number(&out->bench, "gmacs", out->gflop / 2);
     bench_number(&out->bench, "activation_mib",
-                 (double)clv_learner_activation_bytes(learner) / (1024.0 * 1024.0));
+                 (double)clv_learner_activation_bytes(first) / (1024.0 * 1024.0));
     bench_number(&out->bench, "memory_peak_mib",
-                 (double)clv_device_memory_peak(device) / (1024.0 * 1024.0));
+                 (double)clv_device_memory_peak(place->devices[0]) / (1024.0 * 1024.0));
     bench_number(&out->bench, "peak_rss_mib", bench_peak_mib());
 }
 
-static int step(struct clv_learner *learner, const struct clv_learner_batch *batch)
+static int step(struct clv_learners *learners, const struct clv_learner_batch *batch)
 {
-    clv_learner_zero_gradients(learner);
-    int status = clv_learner_forward_backward(learner, NULL, batch);
-    return status == CLV_OK ? clv_learner_step(learner, NULL, &clv_learner_step_defaults) : status;
+    clv_learners_zero_gradients(learners);
+    int status = clv_learners_forward_backward(learners, NULL, batch);
+    return status == CLV_OK ? clv_learners_step(learners, NULL, &clv_learner_step_defaults)
+                            : status;
 }
 
-static int run_steps(struct bench *bench, const struct train_case *c, struct clv_learner *learner)
+static int run_steps(struct bench *bench, const struct train_case *c, struct clv_learners *learners)
 {
     struct data data = make_data(c);
     const struct clv_learner_batch batch = {.clip_count = c->clips,
@@ -179,7 +200,7 @@ static int run_steps(struct bench *bench, const struct train_case *c, struct clv
     int status = CLV_OK;
     for (int run = 0; run < WARM_RUNS + RUNS && status == CLV_OK; run++) {
         const double started = clv_clock_seconds();
-        status = step(learner, &batch);
+        status = step(learners, &batch);
         if (status == CLV_OK && run >= WARM_RUNS)
             bench_sample(bench, clv_clock_seconds() - started);
     }
@@ -187,8 +208,9 @@ static int run_steps(struct bench *bench, const struct train_case *c, struct clv
     return status;
 }
 
-/* CLV_ENOMEM where the device has not the memory; any other failure ends the program. */
-static int measure(struct outcome *out, const struct train_case *c, const struct clv_model *model)
+/* CLV_ENOMEM where a device has not the memory; any other failure ends the program. */
+static int measure(struct outcome *out, const struct train_case *c, const struct clv_model *model,
+                   const struct place *place)
 {
     const int texts = c->prompts * c->classes;
     const struct clv_learner_options options = {.checkpoint = c->checkpoint,
@@ -196,22 +218,33 @@ static int measure(struct outcome *out, const struct train_case *c, const struct
                                                 .clip_max = c->clips,
                                                 .text_max = texts,
                                                 .text_row_max = texts * TEXT_TOKENS};
-    struct clv_device *device = NULL;
-    struct clv_learner *learner = NULL;
-    char name[64];
-    snprintf(name, sizeof name, "train %s T%d", c->name, c->frames);
+    struct clv_learners *learners = NULL;
+    char name[64], places[32] = "";
+    if (place->count > 1)
+        snprintf(places, sizeof places, " on %d devices", place->count);
+    snprintf(name, sizeof name, "train %s T%d%s", c->name, c->frames, places);
     *out = (struct outcome){.clips = c->clips, .gflop = 2 * step_gmacs(c, model)};
     bench_begin(&out->bench, "train", name);
-    check(bench_device_open(&device));
-    int status = clv_learner_create(&learner, device, &model->config, model->weights, &options);
+    int status = clv_learners_create(&learners, place->devices, place->count, &model->config,
+                                     model->weights, &options);
     if (status == CLV_OK)
-        status = run_steps(&out->bench, c, learner);
+        status = run_steps(&out->bench, c, learners);
     if (status == CLV_OK)
-        describe(out, c, device, learner);
+        describe(out, c, place, learners);
     else if (status != CLV_ENOMEM)
         check(status);
-    clv_learner_free(learner);
-    clv_device_close(device);
+    clv_learners_free(learners);
+    return status;
+}
+
+/* On one device, opened for it, so that its high-water mark is the case's. */
+static int measure_one(struct outcome *out, const struct train_case *c,
+                       const struct clv_model *model)
+{
+    struct place place;
+    open_place(&place, false);
+    int status = measure(out, c, model, &place);
+    bench_devices_close(place.devices, place.count);
     return status;
 }
 
@@ -220,8 +253,88 @@ static double speed(struct outcome *outcome)
     return outcome->clips / bench_min(&outcome->bench);
 }
 
+/* ---- several devices ------------------------------------------------------------------------- */
+
+static size_t trained_count(const struct train_case *c, const struct clv_model *model)
+{
+    struct clv_params params;
+    size_t count = 0;
+    check(clv_params_init(&params, &model->config));
+    for (size_t i = 0; i < params.count; i++)
+        if (!c->freeze_text || params.items[i].branch != CLV_BRANCH_TEXT)
+            count += params.items[i].element_count;
+    clv_params_release(&params);
+    return count;
+}
+
+/* Seconds that a sum of `count` floats over all devices takes, the least of several; its name. */
+static double measure_sum(char *name, size_t name_size, const struct place *place, size_t count)
+{
+    struct clv_group *group = NULL;
+    struct clv_buffer *buffers[DEVICE_MAX] = {0};
+    float *data[DEVICE_MAX];
+    double best = 1e30;
+    check(clv_group_open(&group, place->devices, place->count));
+    snprintf(name, name_size, "%s", clv_group_name(group));
+    for (int i = 0; i < place->count; i++) {
+        check(clv_buffer_create(&buffers[i], place->devices[i], count * sizeof(float)));
+        data[i] = clv_buffer_data(buffers[i]);
+        check(clv_device_sync(place->devices[i]));
+    }
+    for (int run = 0; run < WARM_RUNS + RUNS; run++) {
+        const double started = clv_clock_seconds();
+        clv_group_all_reduce(group, data, count);
+        for (int i = 0; i < place->count; i++)
+            check(clv_device_sync(place->devices[i]));
+        const double seconds = clv_clock_seconds() - started;
+        if (run >= WARM_RUNS && seconds < best)
+            best = seconds;
+    }
+    for (int i = 0; i < place->count; i++)
+        clv_buffer_free(buffers[i]);
+    clv_group_close(group);
+    return best;
+}
+
+/* Prints the line of the case on all devices, each with the clips that one took. */
+static void run_devices(const struct train_case *given, const struct clv_model *model,
+                        const struct bench_limits *limits, double one_speed)
+{
+    struct train_case c = *given;
+    struct bench_limits all = *limits;
+    struct outcome outcome;
+    struct place place;
+    char sums[64];
+    open_place(&place, true);
+    c.clips *= place.count;
+    if (place.count < 2) {
+        fprintf(stderr, "bench_train: one device alone, nothing to share '%s' out to\n", c.name);
+    } else if (measure(&outcome, &c, model, &place) != CLV_OK) {
+        fprintf(stderr, "bench_train: '%s' on %d devices: %s\n", c.name, place.count,
+                clv_error_message());
+        bench_drop(&outcome.bench);
+    } else {
+        const size_t count = trained_count(&c, model);
+        const double sum_s = measure_sum(sums, sizeof sums, &place, count);
+        if (clv_device_kind(place.devices[0]) == CLV_DEVICE_CUDA) /* two CPUs are one machine */
+            all.gflops *= place.count;
+        bench_number(&outcome.bench, "devices", place.count);
+        bench_number(&outcome.bench, "one_clips_per_s", one_speed);
+        bench_number(&outcome.bench, "times_one", speed(&outcome) / one_speed);
+        bench_text(&outcome.bench, "sums", sums);
+        bench_number(&outcome.bench, "gradient_mib",
+                     (double)(count * sizeof(float)) / (1024.0 * 1024.0));
+        bench_number(&outcome.bench, "sum_seconds", sum_s);
+        bench_shares(&outcome.bench, &all, outcome.gflop, 0);
+        bench_end(&outcome.bench);
+    }
+    bench_devices_close(place.devices, place.count);
+}
+
+/* ---- cases ----------------------------------------------------------------------------------- */
+
 /* Prints the line of the case, or that of its best batch. */
-static void run_case(const struct train_case *given, int clip_max)
+static void run_case(const struct train_case *given, int clip_max, bool takes_devices)
 {
     struct train_case c = *given;
     struct clv_model model;
@@ -229,12 +342,12 @@ static void run_case(const struct train_case *given, int clip_max)
     struct outcome best, next;
     open_model(&model, &c);
     check(bench_limits_raise_apart(&limits));
-    check(measure(&best, &c, &model));
+    check(measure_one(&best, &c, &model));
     for (size_t i = 0; i < sizeof sweep / sizeof sweep[0] && sweep[i] <= clip_max; i++) {
         c.clips = sweep[i];
         if (c.clips <= given->clips)
             continue;
-        if (measure(&next, &c, &model) != CLV_OK) {
+        if (measure_one(&next, &c, &model) != CLV_OK) {
             bench_drop(&next.bench);
             break;
         }
@@ -246,15 +359,21 @@ static void run_case(const struct train_case *given, int clip_max)
     check(bench_limits_raise_apart(&limits));
     bench_shares(&best.bench, &limits, best.gflop, 0);
     bench_end(&best.bench);
+    c.clips = best.clips;
+    if (takes_devices)
+        run_devices(&c, &model, &limits, speed(&best));
     clv_model_release(&model);
 }
 
 int main(int argc, char **argv)
 {
     int clip_max = 0, named = 0;
+    bool takes_devices = false;
     for (int k = 1; k < argc; k++) {
         if (strncmp(argv[k], "--sweep", 7) == 0)
             clip_max = argv[k][7] == '=' ? (int)strtol(argv[k] + 8, NULL, 10) : MAX_CLIPS;
+        else if (strcmp(argv[k], "--devices") == 0)
+            takes_devices = true;
         else
             named++;
     }
@@ -266,7 +385,7 @@ int main(int argc, char **argv)
                 puts(cases[i].name);
         }
         if (is_wanted)
-            run_case(&cases[i], clip_max);
+            run_case(&cases[i], clip_max, takes_devices || (named == 0 && i == 0));
     }
     return 0;
 }
