@@ -319,8 +319,7 @@ void clv_learner_zero_gradients(struct clv_learner *learner)
             clv_zero(learner->device, part_tensor(learner, CLV_LEARNER_GRADIENT, i));
 }
 
-/* The norm of all gradients together. */
-static int measure_norm(const struct clv_learner *learner, double *out)
+int clv_learner_measure_norm(const struct clv_learner *learner, double *out)
 {
     double sum = 0;
     double *device_sum = clv_learner_sum(learner, CLV_SUM_SQUARES);
@@ -337,17 +336,11 @@ static int measure_norm(const struct clv_learner *learner, double *out)
     return status;
 }
 
-int clv_learner_step(struct clv_learner *learner, double *norm_out,
-                     const struct clv_learner_step_options *options)
+int clv_learner_descend(struct clv_learner *learner, double norm,
+                        const struct clv_learner_step_options *options)
 {
-    double norm;
-    int status = measure_norm(learner, &norm);
-    if (norm_out)
-        *norm_out = norm;
-    if (status != CLV_OK)
-        return status;
-    learner->step_count++;
     const bool is_clipped = options->clip_norm > 0 && norm > (double)options->clip_norm;
+    learner->step_count++;
     for (size_t i = 0; i < learner->params.count; i++) {
         const struct clv_param *param = &learner->params.items[i];
         if (!learner->gradient[i])
@@ -368,4 +361,14 @@ int clv_learner_step(struct clv_learner *learner, double *norm_out,
                   part_tensor(learner, CLV_LEARNER_GRADIENT, i), &adamw);
     }
     return clv_device_sync(learner->device);
+}
+
+int clv_learner_step(struct clv_learner *learner, double *norm_out,
+                     const struct clv_learner_step_options *options)
+{
+    double norm;
+    int status = clv_learner_measure_norm(learner, &norm);
+    if (norm_out)
+        *norm_out = norm;
+    return status == CLV_OK ? clv_learner_descend(learner, norm, options) : status;
 }

@@ -95,6 +95,12 @@ int clv_learner_finish(struct clv_learner_work *work);
 struct clv_tensor clv_learner_shared_texts(const struct clv_learner_work *work);
 struct clv_tensor clv_learner_shared_clips(const struct clv_learner_work *work);
 
+/* learner.c: clv_learner_step() is the one, then the other. The norm of all gradients together;
+ * CLV_EINVAL where it is no finite number. */
+int clv_learner_measure_norm(const struct clv_learner *learner, double *out);
+int clv_learner_descend(struct clv_learner *learner, double norm,
+                        const struct clv_learner_step_options *options);
+
 /* learner_pixels.c */
 void clv_learner_write_values(const struct clv_learner *learner);
 /* The frames [count * T, 3*R*R] of a pass's clips where they lie. */

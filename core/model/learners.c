@@ -213,21 +213,30 @@ static void sum_gradients(struct clv_learners *learners)
     learners->is_summed = true;
 }
 
-static int take_step(void *payload, int member)
+static int measure_norm(void *payload, int member)
 {
     struct clv_learners *learners = payload;
-    return clv_learner_step(learners->members[member], &learners->norms[member], learners->step);
+    return clv_learner_measure_norm(learners->members[member], &learners->norms[member]);
 }
 
+/* All clip by the same norm: each member's own may differ in the last bits, as devices may sum in
+ * different orders. */
+static int descend(void *payload, int member)
+{
+    struct clv_learners *learners = payload;
+    return clv_learner_descend(learners->members[member], learners->norms[0], learners->step);
+}
+
+/* No member moves before every one has said that its gradients are there and finite. */
 int clv_learners_step(struct clv_learners *learners, double *norm_out,
                       const struct clv_learner_step_options *options)
 {
     sum_gradients(learners);
     learners->step = options;
-    int status = clv_team_run(learners->team, take_step, learners);
+    int status = clv_team_run(learners->team, measure_norm, learners);
     if (norm_out)
         *norm_out = learners->norms[0];
-    return status;
+    return status == CLV_OK ? clv_team_run(learners->team, descend, learners) : status;
 }
 
 int clv_learners_write(struct clv_learners *learners, enum clv_learner_part part, size_t index,

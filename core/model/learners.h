@@ -29,7 +29,8 @@ int clv_learners_count(const struct clv_learners *learners);
 /* Borrowed. Its gradients are its share of the sum until a step has been taken. */
 struct clv_learner *clv_learners_member(const struct clv_learners *learners, int index);
 
-/* As the learner's functions of these names. */
+/* As the learner's functions of these names. Where a member fails, the call does, and no member
+ * takes a step that one cannot; gradients are then of no use until zeroed. */
 int clv_learners_forward_backward(struct clv_learners *learners, double *loss_out,
                                   const struct clv_learner_batch *batch);
 int clv_learners_forward(struct clv_learners *learners, double *loss_out,

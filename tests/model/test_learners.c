@@ -355,6 +355,13 @@ static void a_device_that_fails_is_told(void)
     CHECK_ERROR(clv_learners_forward_backward(learners, NULL, &batch), CLV_EDEVICE, "melted");
     CHECK_OK(clv_learners_forward(learners, &again, &batch));
     CHECK(loss == again);
+    /* Nobody takes a step that one cannot take. */
+    CHECK_OK(clv_learners_forward_backward(learners, NULL, &batch));
+    clv_device_fail(devices[1], clv_fail(CLV_EDEVICE, "the second has frozen"));
+    CHECK_ERROR(clv_learners_step(learners, NULL, &step_options), CLV_EDEVICE, "frozen");
+    check_members_agree(learners);
+    CHECK_INT(clv_learner_step_count(clv_learners_member(learners, 0)), 0);
+    clv_learners_zero_gradients(learners);
     /* A gradient that is no number changes nothing anywhere. */
     float *gradient = calloc((size_t)fixture.params.items[0].element_count, sizeof *gradient);
     REQUIRE(gradient);
