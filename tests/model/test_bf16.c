@@ -6,11 +6,11 @@
 #include "core/model/model.h"
 #include "core/model/weights.h"
 #include "tests/devices.h"
+#include "tests/model/golden.h"
 #include "tests/model/learner_fixture.h"
 #include "tests/t.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,25 +191,18 @@ static void check_golden_texts(const struct clv_model *model, const struct clv_w
     free(got);
 }
 
+static void check_golden(const struct clv_model *model, const char *expect)
+{
+    struct clv_weights *file = NULL;
+    REQUIRE_OK(clv_weights_open(&file, expect));
+    check_golden_videos(model, file);
+    check_golden_texts(model, file);
+    clv_weights_close(file);
+}
+
 static void golden_vectors_keep_their_direction(void)
 {
-    static const char *const names[] = {"kmt_p32_t4", "kmct_p16_t8"};
-    for (size_t i = 0; i < 2; i++) {
-        char weights[64], expect[64];
-        snprintf(weights, sizeof weights, "golden/%s.safetensors", names[i]);
-        snprintf(expect, sizeof expect, "golden/%s.expect.safetensors", names[i]);
-        const char *weights_path = t_shared(weights), *expect_path = t_shared(expect);
-        if (!weights_path || !expect_path)
-            return;
-        struct clv_model model;
-        struct clv_weights *file = NULL;
-        REQUIRE_OK(clv_model_open(&model, weights_path, NULL));
-        REQUIRE_OK(clv_weights_open(&file, expect_path));
-        check_golden_videos(&model, file);
-        check_golden_texts(&model, file);
-        clv_weights_close(file);
-        clv_model_release(&model);
-    }
+    golden_each(check_golden);
 }
 
 /* ---- training -------------------------------------------------------------------------------- */

@@ -5,11 +5,11 @@
 #include "core/model/learner.h"
 #include "core/model/params.h"
 #include "tests/devices.h"
+#include "tests/model/golden.h"
 #include "tests/model/learner_fixture.h"
 #include "tests/t.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,39 +270,24 @@ static void count_kinds(const struct clv_compare_line *line, void *payload)
         t_fail(__FILE__, __LINE__, "%s is off by %g of %g", line->name, line->error, line->largest);
 }
 
-static void check_golden(const char *name)
+static void check_golden(const struct clv_model *model, const char *expect)
 {
-    char file[256];
-    struct clv_model model = {0};
     struct clv_compare_result result;
     int counts[3] = {0};
-    snprintf(file, sizeof file, "golden/%s.safetensors", name);
-    const char *path = t_shared(file);
-    if (!path)
-        return;
-    REQUIRE_OK(clv_model_open(&model, path, &(struct clv_model_options){0}));
-    snprintf(file, sizeof file, "golden/%s.expect.safetensors", name);
-    REQUIRE_OK(
-        clv_compare_train(&result, &model, device, t_shared(file), 1e-3, count_kinds, counts));
+    REQUIRE_OK(clv_compare_train(&result, model, device, expect, 1e-3, count_kinds, counts));
     CHECK(result.is_within);
     CHECK_INT(counts[0], counts[1]);
     CHECK(counts[0] > 60);
     CHECK_INT(counts[2], 1);
     CHECK(result.error_max < 1e-4);
     /* Nothing passes where nothing is allowed. */
-    REQUIRE_OK(clv_compare_train(&result, &model, device, t_shared(file), 0, NULL, NULL));
+    REQUIRE_OK(clv_compare_train(&result, model, device, expect, 0, NULL, NULL));
     CHECK(!result.is_within);
-    clv_model_release(&model);
 }
 
-static void golden_kmt(void)
+static void golden_models_train_as_they_must(void)
 {
-    check_golden("kmt_p32_t4");
-}
-
-static void golden_kmct(void)
-{
-    check_golden("kmct_p16_t8");
+    golden_each(check_golden);
 }
 
 static void run_all(void)
@@ -312,8 +297,7 @@ static void run_all(void)
     T_RUN(the_loss_falls);
     T_RUN(resuming_is_bit_equal);
     T_RUN(it_serves_what_it_learned);
-    T_RUN(golden_kmt);
-    T_RUN(golden_kmct);
+    T_RUN(golden_models_train_as_they_must);
 }
 
 int main(void)

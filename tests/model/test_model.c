@@ -7,6 +7,7 @@
 #include "core/model/compare.h"
 #include "core/model/weights.h"
 #include "tests/devices.h"
+#include "tests/model/golden.h"
 #include "tests/model/random_model.h"
 #include "tests/t.h"
 
@@ -318,29 +319,22 @@ static void note(const struct clv_compare_line *line, void *payload)
     }
 }
 
+static void check_golden(const struct clv_model *model, const char *expect)
+{
+    struct clv_compare_result result;
+    struct seen seen = {0};
+    CHECK_OK(clv_compare_run(&result, model, device, expect, 1e-4, note, &seen));
+    CHECK(result.is_within);
+    CHECK_INT(result.compared_count, 7);
+    CHECK(result.ignored_count > 100);
+    CHECK(result.error_max <= 1e-5);
+    CHECK_STRING(seen.names, "frame_tokens frame_features patch_tokens video_vector "
+                             "text_features logits loss ");
+}
+
 static void golden_models_compute_what_they_must(void)
 {
-    static const char *const names[] = {"kmt_p32_t4", "kmct_p16_t8"};
-    for (size_t i = 0; i < 2; i++) {
-        char weights[64], expect[64];
-        snprintf(weights, sizeof weights, "golden/%s.safetensors", names[i]);
-        snprintf(expect, sizeof expect, "golden/%s.expect.safetensors", names[i]);
-        const char *weights_path = t_shared(weights), *expect_path = t_shared(expect);
-        if (!weights_path || !expect_path)
-            return;
-        struct clv_model model;
-        struct clv_compare_result result;
-        struct seen seen = {0};
-        REQUIRE_OK(clv_model_open(&model, weights_path, NULL));
-        CHECK_OK(clv_compare_run(&result, &model, device, expect_path, 1e-4, note, &seen));
-        CHECK(result.is_within);
-        CHECK_INT(result.compared_count, 7);
-        CHECK(result.ignored_count > 100);
-        CHECK(result.error_max <= 1e-5);
-        CHECK_STRING(seen.names, "frame_tokens frame_features patch_tokens video_vector "
-                                 "text_features logits loss ");
-        clv_model_release(&model);
-    }
+    golden_each(check_golden);
 }
 
 /* Four frames of 64x64 and one prompt of two texts for the tiny model, and what `expected` holds

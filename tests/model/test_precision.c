@@ -2,10 +2,12 @@
  */
 #include "core/compute/device.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/model/encoder.h"
 #include "core/model/model.h"
 #include "core/model/weights.h"
 #include "tests/devices.h"
+#include "tests/model/golden.h"
 #include "tests/model/random_model.h"
 #include "tests/t.h"
 
@@ -167,20 +169,15 @@ static void the_built_in_model(void)
     clv_model_release(&model);
 }
 
+static void check_golden(const struct clv_model *model, const char *expect)
+{
+    (void)expect;
+    check_model(clv_path_base(model->path), model->weights, &model->config);
+}
+
 static void golden_models(void)
 {
-    static const char *const names[] = {"kmt_p32_t4", "kmct_p16_t8"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char file[64];
-        struct clv_model model;
-        snprintf(file, sizeof file, "golden/%s.safetensors", names[i]);
-        const char *path = t_shared(file);
-        if (!path)
-            return;
-        REQUIRE_OK(clv_model_open(&model, path, NULL));
-        check_model(names[i], model.weights, &model.config);
-        clv_model_release(&model);
-    }
+    golden_each(check_golden);
 }
 
 static const struct precision {
