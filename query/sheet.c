@@ -17,25 +17,13 @@
 
 /* clang-format off */
 static const char head[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<meta name=\"color-scheme\" content=\"light dark\">\n"
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
-    "style-src 'unsafe-inline'\">\n"
-    "<style>\n"
+    CLV_HTML_HEAD
     ":root{--back:#f4f5f7;--card:#fff;--line:#e1e4ea;--text:#15181e;--soft:#5a6270;--strong:#1f5fd0;"
     "--bad:#b3261e;--bad-back:#fdecea;--frame:#0b0d10}\n"
     "@media (prefers-color-scheme:dark){:root{--back:#0f1115;--card:#181b21;--line:#2a2f38;"
     "--text:#e7e9ee;--soft:#99a1b0;--strong:#86b0ff;--bad:#ff9c94;--bad-back:#3a1f1d;"
     "--frame:#000}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:78rem;padding:2rem 1.25rem 3rem;background:var(--back);"
-    "color:var(--text);font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',"
-    "'DejaVu Sans',sans-serif}\n"
-    ".kicker{margin:0;color:var(--soft);font-size:.8rem;letter-spacing:.08em;"
-    "text-transform:uppercase}\n"
-    "h1{margin:.2rem 0 .3rem;font-size:1.9rem;line-height:1.2;font-weight:650;"
-    "overflow-wrap:anywhere}\n"
+    CLV_HTML_PAGE
     "time{white-space:nowrap}\n"
     ".facts{margin:0 0 1.6rem;color:var(--soft)}\n"
     "ol{list-style:none;margin:0;padding:0}\n"
