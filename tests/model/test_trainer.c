@@ -386,7 +386,7 @@ static void models_written_open_with_vocabulary_and_provenance(void)
     REQUIRE_OK(run_full(trainer, &seen, 0));
     CHECK(seen.saved >= 4 + 2 + 1 + 1);
     for (int i = 0; i < 3; i++) {
-        char name[64];
+        char name[64], machine[256];
         snprintf(name, sizeof name, "files/%s", names[i]);
         REQUIRE_OK(clv_model_open(&model, t_path(directory, name), NULL));
         CHECK(model.tokenizer != NULL);
@@ -394,7 +394,8 @@ static void models_written_open_with_vocabulary_and_provenance(void)
         CHECK(model.config.mask == CLV_MASK_KMT);
         CHECK_STRING(clv_weights_metadata(model.weights, "trained on"), "squares");
         const char *training = clv_weights_metadata(model.weights, "training");
-        CHECK(training && strstr(training, "\"seed\":5") && strstr(training, "\"machine\":\"cpu"));
+        snprintf(machine, sizeof machine, "\"machine\":\"%s\"", clv_device_name(device));
+        CHECK(training && strstr(training, "\"seed\":5") && strstr(training, machine));
         CHECK((clv_weights_find(model.weights, "claverdb.moment1.visual.proj") != NULL) ==
               (i == 0));
         clv_model_release(&model);
