@@ -21,7 +21,8 @@ const char *clv_group_name(const struct clv_group *group);
 /* data[i] [count], contiguous in the memory of device i, becomes the sum of all of them, the same
  * bits in each. On the host it is ((data[0] + data[1]) + data[2]) …; NCCL chooses an order of its
  * own. In order with the ops of every device, none of which another thread may be calling.
- * Failures are kept on the devices. */
+ * Failures are kept on the devices. Where NCCL fails, or a device is lost while the others wait for
+ * its part, that ends for them too, with what is no sum; later sums of the group fail. */
 void clv_group_all_reduce(struct clv_group *group, float *const *data, size_t count);
 
 #endif

@@ -188,6 +188,36 @@ static void features_are_given_to_all(void)
     learner_fixture_release(&fixture);
 }
 
+/* Batches of any size follow one another: nothing of one is left for the next. */
+static void sizes_change_from_batch_to_batch(void)
+{
+    static const int sizes[] = {4, 1, 3, 4, 2, 1, 4};
+    struct learner_fixture fixture;
+    float labels[LEARNER_CLIPS * LEARNER_CLIPS];
+    learner_fixture_init(&fixture, &learner_shapes[1], 38);
+    struct clv_learner *one = learner_make(&fixture, devices[0], NULL);
+    struct clv_learners *several = make(&fixture, 3, NULL);
+    for (int i = 0; i < 2 * (int)(sizeof sizes / sizeof *sizes); i++) {
+        struct clv_learner_batch batch = learner_batch(&fixture, losses[i % 2]);
+        double want_loss = NAN, loss = NAN;
+        size_t count;
+        cut_batch(&batch, sizes[i / 2], labels);
+        clv_learner_zero_gradients(one);
+        clv_learners_zero_gradients(several);
+        CHECK_OK(clv_learner_forward_backward(one, &want_loss, &batch));
+        CHECK_OK(clv_learners_forward_backward(several, &loss, &batch));
+        float *want = learner_parts(one, CLV_LEARNER_GRADIENT, &count);
+        float *got = summed_gradients(several, &count);
+        CHECK_NEAR(loss, want_loss, learner_limit(devices[0]));
+        CHECK_NEAR(learner_difference(got, want, count), 0, learner_limit(devices[0]));
+        free(want);
+        free(got);
+    }
+    clv_learner_free(one);
+    clv_learners_free(several);
+    learner_fixture_release(&fixture);
+}
+
 enum { MIX_CLIP = 3 * 3 * 12 * 12 };
 
 /* Every number of clips on the members, as floats and as bytes. */
@@ -393,6 +423,7 @@ static int run_on(enum clv_device_kind kind)
     T_RUN(members_drop_and_pass_as_one);
     T_RUN(frozen_branches_stay_out);
     T_RUN(features_are_given_to_all);
+    T_RUN(sizes_change_from_batch_to_batch);
     T_RUN(partners_of_other_members_are_mixed_in);
     T_RUN(steps_agree);
     T_RUN(gradients_stay_after_a_step);
