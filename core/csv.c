@@ -114,10 +114,16 @@ static void skip_blanks(struct parser *parser)
         parser->at++;
 }
 
-/* One character of a cell, or two where the first is a backslash that counts. */
+/* A backslash that counts. */
+static bool is_escape(const struct parser *parser)
+{
+    return parser->escapes && *parser->at == '\\' && parser->end - parser->at > 1;
+}
+
+/* One character of a cell, or two where the first is an escape. */
 static void take(struct parser *parser)
 {
-    if (parser->escapes && *parser->at == '\\' && parser->end - parser->at > 1)
+    if (is_escape(parser))
         parser->at++;
     if (*parser->at == '\n')
         parser->line++;
@@ -148,18 +154,23 @@ static int take_quoted(struct parser *parser)
     return CLV_OK;
 }
 
+/* In as few pieces as escapes allow. */
 static void take_plain(struct parser *parser)
 {
-    struct clv_bytes *text = &parser->csv->text;
-    size_t kept = text->size_bytes;
+    const char *from = parser->at, *kept_end = from;
     while (!ends_line(parser) && *parser->at != parser->csv->separator) {
-        bool blank = is_blank(*parser->at);
-        take(parser);
+        const bool is_escaped = is_escape(parser);
+        if (is_escaped) {
+            clv_bytes_add(&parser->csv->text, from, (size_t)(parser->at - from));
+            from = ++parser->at;
+            parser->line += *from == '\n';
+        }
+        const bool blank = !is_escaped && is_blank(*parser->at);
+        parser->at++;
         if (!blank)
-            kept = text->size_bytes;
+            kept_end = parser->at;
     }
-    if (text->status == CLV_OK)
-        text->size_bytes = kept;
+    clv_bytes_add(&parser->csv->text, from, (size_t)(kept_end - from));
 }
 
 static int take_cell(struct parser *parser)
