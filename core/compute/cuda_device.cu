@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "core/compute/cuda.h"
+#include "core/compute/spread.h"
 }
 
 #include <cstdio>
@@ -210,6 +211,7 @@ extern "C" int clv_cuda_open(struct clv_device *device, const struct clv_device_
         return clv_fail_memory("the CUDA backend");
     cuda->index = options->cuda_index;
     cuda->precision = options->precision;
+    cuda->copy_threads = clv_spread_threads(options->thread_count);
     device->state = cuda;
     struct cudaDeviceProp facts;
     status = open_state(device, &facts, options);

@@ -3,6 +3,10 @@
  * the work that was called before it and still takes its place in the order. */
 #include "core/compute/cuda_state.cuh"
 
+extern "C" {
+#include "core/compute/spread.h"
+}
+
 #include <cstdlib>
 #include <cstring>
 
@@ -317,7 +321,8 @@ void clv_cuda_write(struct clv_device *device, void *target, const void *host, s
             struct slot *slot;
             cudaError_t error = take_slot(&slot, cuda);
             if (error == cudaSuccess) {
-                memcpy(slot->pinned, (const unsigned char *)host + at, piece);
+                clv_spread_copy(slot->pinned, (const unsigned char *)host + at, piece,
+                                cuda->copy_threads);
                 error = send_slot(cuda, slot, (unsigned char *)target + at, piece);
             }
             if (!clv_cuda_ok(device, error, "copying to the device"))
@@ -358,8 +363,7 @@ void clv_cuda_write_parts(struct clv_device *device, void *target, const void *c
         struct slot *slot;
         cudaError_t error = take_slot(&slot, cuda);
         if (error == cudaSuccess) {
-            for (int i = 0; i < piece; i++)
-                memcpy(slot->pinned + (size_t)i * part_bytes, parts[at + i], part_bytes);
+            clv_spread_parts(slot->pinned, parts + at, piece, part_bytes, cuda->copy_threads);
             error = send_slot(cuda, slot, to + (size_t)at * part_bytes, (size_t)piece * part_bytes);
         }
         if (!clv_cuda_ok(device, error, "copying to the device"))

@@ -35,6 +35,7 @@ struct clv_cuda {
     int sm_count;
     int major, minor;        /* compute capability */
     size_t shared_bytes_max; /* dynamic shared memory a block may opt in to */
+    int copy_threads;        /* of the host, into staging memory */
     enum clv_precision precision;
     cudaStream_t work;   /* every op, in order */
     cudaStream_t copies; /* host to staging, ahead of the work */
