@@ -32,6 +32,9 @@ for part in $wanted; do
 done
 wants() { case " $wanted " in *" $1 "*) ;; *) return 1 ;; esac; }
 
+# Says why where there is none.
+[ "$CLV_BENCH_DEVICE" != cuda ] || "$build/claverdb" version --device cuda >/dev/null || exit 2
+
 # What was measured stays only where the same would be measured again.
 mkdir -p "$out" || exit 2
 settings="$(git log -1 --format='commit %h' 2>/dev/null) $CLV_BENCH_DEVICE arch=$arch quick=$quick"
