@@ -4,8 +4,8 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "indexer/committer.h"
 #include "indexer/run.h"
-#include "indexer/writer.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -129,11 +129,11 @@ struct pipeline {
     struct clv_run *run;
     struct clv_job *const *jobs;
     int job_count;
-    int handed_count, stored_count; /* to the writer, and by it */
+    int handed_count, stored_count; /* to the committer, and by it */
     int reader_count;
     struct clv_pipe *pipe;
     struct clv_encode *encode;
-    struct clv_writer *writer;
+    struct clv_committer *committer;
     const char *path; /* of the file begun last */
     /* of the pipelines before this one */
     double decode_before_s, encode_before_s, write_before_s;
@@ -150,7 +150,7 @@ static void note_progress(struct pipeline *line)
     struct clv_encode_counts counts = clv_encode_counts(line->encode);
     progress->encode_s = line->encode_before_s + counts.busy_s;
     progress->frame_count = line->frames_before + counts.frames;
-    progress->write_s = line->write_before_s + clv_writer_busy_s(line->writer);
+    progress->write_s = line->write_before_s + clv_committer_busy_s(line->committer);
     if (clv_clock_seconds() - line->run->reported_s >= 1e-3 * REPORT_INTERVAL_MS)
         clv_run_report(line->run, CLV_INGEST_PROGRESS, line->path, "");
 }
@@ -163,7 +163,7 @@ static void hand_complete(struct pipeline *line)
         if (!job->is_ended || job->track.awaited_count > 0)
             return;
         line->handed_count++;
-        clv_writer_hand(line->writer, job);
+        clv_committer_hand(line->committer, job);
     }
 }
 
@@ -172,9 +172,9 @@ static int collect_stored(struct pipeline *line, int timeout_ms)
 {
     while (line->stored_count < line->handed_count) {
         bool timed_out;
-        struct clv_job *job = clv_writer_take(line->writer, timeout_ms, &timed_out);
+        struct clv_job *job = clv_committer_take(line->committer, timeout_ms, &timed_out);
         if (!job)
-            return timed_out ? CLV_OK : clv_writer_status(line->writer);
+            return timed_out ? CLV_OK : clv_committer_status(line->committer);
         line->stored_count++;
         note_progress(line);
         clv_run_report_job(line->run, job);
@@ -238,7 +238,7 @@ static int store_rest(struct pipeline *line, int status)
 {
     int stored = CLV_OK;
     hand_complete(line);
-    clv_writer_end(line->writer);
+    clv_committer_end(line->committer);
     while (stored == CLV_OK && line->stored_count < line->handed_count) {
         stored = collect_stored(line, REPORT_INTERVAL_MS);
         note_progress(line);
@@ -347,10 +347,10 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
     if (status == CLV_OK)
         status = clv_encode_create(&line.encode, run->encoder, line.pipe, &encode);
     if (status == CLV_OK)
-        status = clv_writer_create(&line.writer, run, line.pipe->order, job_count);
+        status = clv_committer_create(&line.committer, run, line.pipe->order, job_count);
     if (status == CLV_OK)
         status = run_readers(&line);
-    clv_writer_free(line.writer);
+    clv_committer_free(line.committer);
     clv_encode_free(line.encode);
     clv_pipe_free(line.pipe);
     return status;

@@ -1,5 +1,5 @@
 /* One run of clv_ingest_paths(), shared by its parts: ingest.c leads, outcome.c says what came of
- * each file and writer.c has it stored. Private to the indexer. */
+ * each file and committer.c has it stored. Private to the indexer. */
 #ifndef CLV_INDEXER_RUN_H
 #define CLV_INDEXER_RUN_H
 

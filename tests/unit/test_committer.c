@@ -1,6 +1,6 @@
-/* indexer/writer: complete files are stored in order by a thread nobody waits for; a stop and a
+/* indexer/committer: complete files are stored in order by a thread nobody waits for; a stop and a
  * failing store end it after the write in hand. */
-#include "indexer/writer.h"
+#include "indexer/committer.h"
 
 #include "core/error.h"
 #include "tests/t.h"
@@ -16,7 +16,7 @@ enum { JOBS = 40, WAIT_MS = 30000 };
 struct line {
     struct clv_run run;
     struct clv_order *order;
-    struct clv_writer *writer;
+    struct clv_committer *committer;
     struct clv_job jobs[JOBS];
     char paths[JOBS][32];
 };
@@ -41,13 +41,13 @@ static bool start(struct clv_cancel *cancel, int ahead_max)
         snprintf(job->error, sizeof job->error, "file %d is broken", i);
     }
     CHECK_OK(clv_order_create(&line.order, JOBS, ahead_max, 1000));
-    CHECK_OK(clv_writer_create(&line.writer, &line.run, line.order, JOBS));
-    return line.order && line.writer;
+    CHECK_OK(clv_committer_create(&line.committer, &line.run, line.order, JOBS));
+    return line.order && line.committer;
 }
 
 static void finish(void)
 {
-    clv_writer_free(line.writer);
+    clv_committer_free(line.committer);
     clv_order_free(line.order);
     clv_store_close(line.run.store);
 }
@@ -55,14 +55,14 @@ static void finish(void)
 static void hand(int index)
 {
     clv_order_hold(line.order, line.jobs[index].held_bytes);
-    clv_writer_hand(line.writer, &line.jobs[index]);
+    clv_committer_hand(line.committer, &line.jobs[index]);
 }
 
 /* The index of the next job that is stored; -1 at the end. */
 static int take(int timeout_ms)
 {
     bool timed_out = false;
-    const struct clv_job *job = clv_writer_take(line.writer, timeout_ms, &timed_out);
+    const struct clv_job *job = clv_committer_take(line.committer, timeout_ms, &timed_out);
     CHECK(!timed_out);
     return job ? (int)(job - line.jobs) : -1;
 }
@@ -98,7 +98,7 @@ static void files_are_stored_in_order(void)
     CHECK(clv_order_is_waiting(line.order));
     for (int i = 0; i < JOBS; i++)
         hand(i);
-    clv_writer_end(line.writer);
+    clv_committer_end(line.committer);
     for (int i = 0; i < JOBS; i++) {
         CHECK_INT(take(WAIT_MS), i);
         CHECK_INT(line.jobs[i].event, CLV_INGEST_FAILED);
@@ -106,8 +106,8 @@ static void files_are_stored_in_order(void)
         CHECK(!line.jobs[i].is_again);
     }
     CHECK_INT(take(WAIT_MS), -1);
-    CHECK_OK(clv_writer_status(line.writer));
-    CHECK(clv_writer_busy_s(line.writer) > 0);
+    CHECK_OK(clv_committer_status(line.committer));
+    CHECK(clv_committer_busy_s(line.committer) > 0);
     CHECK(!clv_order_is_waiting(line.order));
     check_stored(JOBS);
     finish();
@@ -121,20 +121,20 @@ static void nobody_waits_for_the_store(void)
     bool timed_out = false;
     for (int i = 0; i < JOBS; i++)
         hand(i);
-    CHECK(!clv_writer_take(line.writer, 0, &timed_out));
+    CHECK(!clv_committer_take(line.committer, 0, &timed_out));
     CHECK(timed_out);
-    CHECK(!clv_writer_take(line.writer, 20, &timed_out));
+    CHECK(!clv_committer_take(line.committer, 20, &timed_out));
     CHECK(timed_out);
     fixture_unlock(lock);
     for (int i = 0; i < JOBS; i++)
         CHECK_INT(take(WAIT_MS), i);
-    clv_writer_end(line.writer);
+    clv_committer_end(line.committer);
     CHECK_INT(take(WAIT_MS), -1);
     check_stored(JOBS);
     finish();
 }
 
-/* Whatever the writer was at when it was asked to stop, it is that and nothing after it. */
+/* Whatever the committer was at when it was asked to stop, it is that and nothing after it. */
 static void a_stop_finishes_the_write_in_hand(void)
 {
     struct clv_cancel cancel = {0};
@@ -152,7 +152,7 @@ static void a_stop_finishes_the_write_in_hand(void)
     for (int next; (next = take(WAIT_MS)) >= 0; stored++)
         CHECK_INT(next, stored);
     CHECK(stored <= 2);
-    CHECK_ERROR(clv_writer_status(line.writer), CLV_ECANCELED, "stopped");
+    CHECK_ERROR(clv_committer_status(line.committer), CLV_ECANCELED, "stopped");
     check_stored(stored);
     finish();
 }
@@ -176,7 +176,7 @@ static void a_store_that_fails_ends_it(void)
         hand(i);
     CHECK_INT(take(WAIT_MS), -1);
     clv_error_clear();
-    CHECK_ERROR(clv_writer_status(line.writer), CLV_ENOTFOUND, "model");
+    CHECK_ERROR(clv_committer_status(line.committer), CLV_ENOTFOUND, "model");
     line.run.model_id -= 50;
     check_stored(1);
     finish();
@@ -190,13 +190,13 @@ static void what_is_left_comes_back(void)
             return;
         for (int k = 0; k < i; k++)
             hand(k);
-        clv_writer_free(line.writer);
-        line.writer = NULL;
+        clv_committer_free(line.committer);
+        line.committer = NULL;
         int64_t problems = fixture_problems(line.run.store, true);
         CHECK_INT(problems, 0);
         finish();
     }
-    clv_writer_free(NULL);
+    clv_committer_free(NULL);
 }
 
 int main(void)
