@@ -110,7 +110,7 @@ PUBLIC := core/version.h core/error.h core/log.h core/cancel.h core/clock.h core
           core/model/vocabulary_train.h \
           core/media/decoder.h core/media/reader.h core/media/writer.h core/media/cut.h \
           storage/store.h \
-          indexer/scan.h indexer/ingest.h indexer/classes.h indexer/labels.h indexer/captions.h \
+          indexer/scan.h indexer/ingest.h indexer/batches.h indexer/classes.h indexer/labels.h indexer/captions.h \
           indexer/labelled.h indexer/class_pairs.h indexer/shots.h indexer/journal.h \
           indexer/report.h query/search.h query/export.h query/sentences.h query/evaluate.h
 

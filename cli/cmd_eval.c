@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "core/model/encoder.h"
 #include "core/model/validate.h"
+#include "indexer/batches.h"
 #include "query/sentences.h"
 
 #include <stdio.h>
@@ -114,6 +115,13 @@ static const struct clv_opt opts[] = {
      .minimum = 1,
      .maximum = 1024,
      .help = "frames of a clip, where the model leaves it open (plain CLIP) [8]"},
+    {.name = "readers",
+     .kind = CLV_OPT_INTEGER,
+     FIELD(readers),
+     .value_name = "N",
+     .minimum = 0,
+     .maximum = 64,
+     .help = clv_cli_readers_help},
     {.name = "decoder",
      .kind = CLV_OPT_ENUM,
      FIELD(decoder),
@@ -124,28 +132,43 @@ static const struct clv_opt opts[] = {
 
 /* ---- the model ---- */
 
-int clv_eval_open_encoder(struct clv_eval *eval, bool vision)
+/* With batches as the device likes them and has room for. */
+static int create_encoder(struct clv_eval *eval, bool vision)
 {
-    struct clv_session *session = &eval->session;
-    struct clv_encoder_options options = {
-        .no_vision = !vision,
-        .slot_count = 4 * session->model.config.frame_count,
-        .window_batch_max = 4,
-    };
-    int status = clv_session_open_device(session);
-    if (status == CLV_OK)
+    const struct clv_session *session = &eval->session;
+    const int frames = session->model.config.frame_count;
+    struct clv_batches batches;
+    int status;
+    clv_batches_choose(&batches, clv_device_kind(session->device), frames,
+                       &(struct clv_ingest_options){0});
+    do {
+        const struct clv_encoder_options options = {
+            .no_vision = !vision,
+            .slot_count = batches.window_max * frames,
+            .frame_batch_max = batches.frame_max,
+            .window_batch_max = batches.window_max,
+        };
         status = clv_encoder_create(&eval->encoder, session->device, session->model.weights,
                                     &session->model.config, &options);
+    } while (status == CLV_ENOMEM && clv_batches_halve(&batches, frames));
+    return status;
+}
+
+int clv_eval_open_encoder(struct clv_eval *eval, bool vision)
+{
+    int status = clv_session_open_device(&eval->session);
+    if (status == CLV_OK)
+        status = create_encoder(eval, vision);
     if (status == CLV_OK && vision)
-        status = clv_cli_open_decoder(&eval->decoder, eval->cli, session->device,
+        status = clv_cli_open_decoder(&eval->decoder, eval->cli, eval->session.device,
                                       (enum clv_decoder_kind)eval->settings->decoder);
     return status;
 }
 
 struct clv_labelled_options clv_eval_reading(const struct clv_eval *eval)
 {
-    return (struct clv_labelled_options){.thread_count = (int)eval->cli->flags.threads,
-                                         .decoder = eval->decoder};
+    return clv_cli_reading(eval->session.device, eval->decoder, eval->settings->readers,
+                           eval->cli->flags.threads);
 }
 
 /* Texts go in portions, so that there is progress to show and a place to stop. */

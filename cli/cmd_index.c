@@ -91,7 +91,7 @@ static const struct clv_opt opts[] = {
      .value_name = "N",
      .minimum = 0,
      .maximum = 64,
-     .help = "files decoded at once [1; for a GPU, as many as cores, up to 16]"},
+     .help = clv_cli_readers_help},
     {.name = "decode-threads",
      .kind = CLV_OPT_INTEGER,
      FIELD(decode_threads),

@@ -147,7 +147,9 @@ static const struct clv_opt opts[] = {
     COUNT("validate-every", validate_every, 0, 100000, "epochs; 0: never [1]"),
     COUNT("save-every", save_every, 0, 1e9, "steps between checkpoints; 0: at the end of epochs"),
     COUNT("seed", seed, 0, 9e15, "of everything that is drawn [3047]"),
-    COUNT("decode-threads", decode_threads, 0, 1024, "threads that decode [all cores]"),
+    COUNT("readers", readers, 0, 64, clv_cli_readers_help),
+    COUNT("decode-threads", decode_threads, 0, 1024,
+          "threads that decode, shared by the readers [all cores]"),
     {.name = "decoder",
      .kind = CLV_OPT_ENUM,
      FIELD(decoder),
@@ -371,8 +373,11 @@ static int run(const struct clv_cli *cli)
     if (status == CLV_OK)
         status = clv_cli_open_decoder(&decoder, cli, devices.items[0],
                                       (enum clv_decoder_kind)settings->decoder);
-    if (status == CLV_OK)
-        status = clv_train_open_data(&data, settings, decoder);
+    if (status == CLV_OK) {
+        const struct clv_labelled_options reading =
+            clv_cli_reading(devices.items[0], decoder, settings->readers, settings->decode_threads);
+        status = clv_train_open_data(&data, settings, &reading);
+    }
     if (status == CLV_OK)
         status = clv_train_open_model(&model, cli);
     if (status == CLV_OK)

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "indexer/batches.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,8 @@ const char *const clv_cli_decoders[] = {"auto", "cpu", "gpu", NULL};
 const char clv_cli_decoder_help[] =
     "what decodes: the GPU's video engine or the CPU; auto is the GPU where the model computes on "
     "one, and the CPU for what it does not decode";
+const char clv_cli_readers_help[] =
+    "files decoded at once [1; for a GPU, as many as cores, up to 16]";
 
 int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
                          const struct clv_device *device, enum clv_decoder_kind kind)
@@ -160,6 +163,19 @@ int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
     if (kind == CLV_DECODER_AUTO && clv_device_kind(device) != CLV_DEVICE_CUDA)
         kind = CLV_DECODER_CPU;
     return clv_decoder_open(out, kind, names.items[0].cuda_index);
+}
+
+struct clv_labelled_options clv_cli_reading(const struct clv_device *device,
+                                            const struct clv_decoder *decoder, int64_t readers,
+                                            int64_t decode_threads)
+{
+    const int count =
+        clv_batches_readers(clv_device_kind(device), (int)readers, (int)decode_threads);
+    return (struct clv_labelled_options){
+        .reader_count = count,
+        .thread_count = clv_batches_decode_threads((int)decode_threads, count),
+        .decoder = decoder,
+    };
 }
 
 bool clv_cli_names_device(const struct clv_cli *cli)

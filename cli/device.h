@@ -4,8 +4,10 @@
 
 #include "core/compute/device.h"
 #include "core/media/decoder.h"
+#include "indexer/labelled.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CLV_CLI_DEVICE_MAX 64
 
@@ -27,10 +29,16 @@ void clv_cli_release_devices(struct clv_cli_devices *devices);
 /* The choices of --decoder, in the order of enum clv_decoder_kind. */
 extern const char *const clv_cli_decoders[];
 extern const char clv_cli_decoder_help[];
+extern const char clv_cli_readers_help[];
 /* What decodes footage for a model on `device`, the GPU being the one that --device names. AUTO is
  * the CPU where the model computes on the CPU, and no driver is loaded then. */
 int clv_cli_open_decoder(struct clv_decoder **out, const struct clv_cli *cli,
                          const struct clv_device *device, enum clv_decoder_kind kind);
+
+/* How labelled clips are read for what computes on `device`; zeros take the default. */
+struct clv_labelled_options clv_cli_reading(const struct clv_device *device,
+                                            const struct clv_decoder *decoder, int64_t readers,
+                                            int64_t decode_threads);
 
 /* Whether the command line asks for more than the CPU with all its cores. */
 bool clv_cli_names_device(const struct clv_cli *cli);

@@ -27,6 +27,7 @@ struct clv_eval_settings {
     bool plain;
     bool scores;
     int64_t frames;
+    int64_t readers;
     int decoder; /* enum clv_decoder_kind */
 };
 

@@ -33,7 +33,7 @@ struct clv_train_settings {
     double lr, temporal_factor, warmup, weight_decay, clip_norm, smoothing, mixup, cutmix;
     double flip, jitter, grayscale, drop_path, caption_share;
     bool crop, freeze_text, freeze_image, checkpointing;
-    int64_t clips_in_memory, decode_threads;
+    int64_t clips_in_memory, readers, decode_threads;
     int decoder; /* enum clv_decoder_kind */
     /* the model */
     int mask;           /* enum clv_train_mask */
@@ -66,9 +66,8 @@ struct clv_train_data {
  * caller frees. */
 int clv_train_read_card(char **out, const struct clv_train_settings *settings);
 
-/* `decoder` must stay; NULL: the CPU. */
 int clv_train_open_data(struct clv_train_data *data, const struct clv_train_settings *settings,
-                        const struct clv_decoder *decoder);
+                        const struct clv_labelled_options *reading);
 void clv_train_release_data(struct clv_train_data *data);
 
 /* The model a run starts from. Zero-initialise. */

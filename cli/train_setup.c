@@ -103,28 +103,26 @@ static int open_validation(struct clv_train_data *data, const struct clv_train_s
 }
 
 static int open_sources(struct clv_train_data *data, const struct clv_train_settings *settings,
-                        const struct clv_decoder *decoder)
+                        const struct clv_labelled_options *reading)
 {
-    const struct clv_labelled_options reading = {.thread_count = (int)settings->decode_threads,
-                                                 .decoder = decoder};
     int status =
-        clv_labelled_create(&data->training, &data->labels, data->held_out, false, &reading);
+        clv_labelled_create(&data->training, &data->labels, data->held_out, false, reading);
     if (status == CLV_OK && settings->frame_cache > 0)
         status = clv_labelled_keep(data->training, (size_t)settings->frame_cache << 20);
     if (status == CLV_OK && data->held_out)
         status =
-            clv_labelled_create(&data->validation, &data->labels, data->held_out, true, &reading);
+            clv_labelled_create(&data->validation, &data->labels, data->held_out, true, reading);
     if (status == CLV_OK && settings->validation)
-        status = open_validation(data, settings, &reading);
+        status = open_validation(data, settings, reading);
     return status == CLV_OK ? set_truth(data, settings) : status;
 }
 
 int clv_train_open_data(struct clv_train_data *data, const struct clv_train_settings *settings,
-                        const struct clv_decoder *decoder)
+                        const struct clv_labelled_options *reading)
 {
     int status = open_labels(data, settings);
     if (status == CLV_OK)
-        status = open_sources(data, settings, decoder);
+        status = open_sources(data, settings, reading);
     if (status == CLV_OK && settings->prompts.count > 0 && data->labels.classes.count == 0)
         status = clv_fail(CLV_EINVAL, "--prompts are about classes, and '%s' has no labels",
                           settings->data);

@@ -21,9 +21,26 @@ static int core_count(void)
     return count < 1 ? 1 : count > 1024 ? 1024 : (int)count;
 }
 
-static int thread_count(const struct clv_ingest_options *options)
+static int thread_count(int decode_threads)
 {
-    return options->decode_threads > 0 ? options->decode_threads : core_count();
+    return decode_threads > 0 ? decode_threads : core_count();
+}
+
+int clv_batches_readers(enum clv_device_kind kind, int wanted, int decode_threads)
+{
+    const int threads = thread_count(decode_threads);
+    if (wanted > 0)
+        return wanted;
+    if (kind != CLV_DEVICE_CUDA)
+        return CPU_READERS;
+    return threads < CUDA_READERS_MAX ? threads : CUDA_READERS_MAX;
+}
+
+int clv_batches_decode_threads(int decode_threads, int reader_count)
+{
+    if (reader_count == 1)
+        return decode_threads;
+    return (thread_count(decode_threads) + reader_count - 1) / reader_count;
 }
 
 /* Room for as many overlapping windows as are computed together, and the frames that come
@@ -51,12 +68,8 @@ void clv_batches_choose(struct clv_batches *out, enum clv_device_kind kind, int 
                         const struct clv_ingest_options *options)
 {
     const bool is_cuda = kind == CLV_DEVICE_CUDA;
-    const int threads = thread_count(options);
-    int readers = options->reader_count;
-    if (readers <= 0)
-        readers = !is_cuda ? CPU_READERS : threads < CUDA_READERS_MAX ? threads : CUDA_READERS_MAX;
     *out = (struct clv_batches){
-        .reader_count = readers,
+        .reader_count = clv_batches_readers(kind, options->reader_count, options->decode_threads),
         .is_shared = options->batching == CLV_BATCHING_DEVICE
                          ? is_cuda
                          : options->batching == CLV_BATCHING_SHARED,
@@ -74,11 +87,4 @@ bool clv_batches_halve(struct clv_batches *batches, int frame_count)
     batches->window_max = batches->window_max > 1 ? batches->window_max / 2 : 1;
     choose_slots(batches, frame_count);
     return true;
-}
-
-int clv_batches_decode_threads(const struct clv_ingest_options *options, int reader_count)
-{
-    if (reader_count == 1)
-        return options->decode_threads;
-    return (thread_count(options) + reader_count - 1) / reader_count;
 }

@@ -20,8 +20,10 @@ void clv_batches_choose(struct clv_batches *out, enum clv_device_kind kind, int 
                         const struct clv_ingest_options *options);
 /* Half of each batch, slots to match. False where they are as small as on a CPU already. */
 bool clv_batches_halve(struct clv_batches *batches, int frame_count);
-/* Threads of each file's decoder where `reader_count` files are decoded at once; 0: as many as it
- * likes. */
-int clv_batches_decode_threads(const struct clv_ingest_options *options, int reader_count);
+/* Files decoded at once for what computes on such a device: `wanted`, or where that is 0 what
+ * `decode_threads` (0: one a core) suggest. */
+int clv_batches_readers(enum clv_device_kind kind, int wanted, int decode_threads);
+/* Threads of each file's decoder where so many share `decode_threads`; 0: as many as it likes. */
+int clv_batches_decode_threads(int decode_threads, int reader_count);
 
 #endif

@@ -3,23 +3,16 @@
 #include "core/arena.h"
 #include "core/error.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct kept {
-    uint8_t *pixels; /* frames one after another, rows without gaps; NULL: not in */
-    int width, height;
-    int64_t total;
-};
-
 struct clv_frame_cache {
-    struct kept *clips;
     int clip_count;
-    size_t limit_bytes, used_bytes;
-    /* The clip being added. */
-    int adding; /* -1: none */
-    bool is_given_up;
-    size_t capacity; /* frames */
+    size_t limit_bytes;
+    pthread_mutex_t lock; /* of what follows; a clip that is in does not change */
+    struct clv_frame_clip *clips;
+    size_t used_bytes; /* also by what is being gathered */
 };
 
 int clv_frame_cache_create(struct clv_frame_cache **out, int clip_count, size_t limit_bytes)
@@ -32,9 +25,9 @@ int clv_frame_cache_create(struct clv_frame_cache **out, int clip_count, size_t 
         free(cache);
         return clv_fail_memory("a cache of frames");
     }
+    pthread_mutex_init(&cache->lock, NULL);
     cache->clip_count = clip_count;
     cache->limit_bytes = limit_bytes;
-    cache->adding = -1;
     *out = cache;
     return CLV_OK;
 }
@@ -45,30 +38,50 @@ void clv_frame_cache_free(struct clv_frame_cache *cache)
         return;
     for (int i = 0; i < cache->clip_count; i++)
         free(cache->clips[i].pixels);
+    pthread_mutex_destroy(&cache->lock);
     free(cache->clips);
     free(cache);
 }
 
-static size_t frame_bytes(const struct kept *clip)
+/* ---- gathering ---- */
+
+static size_t frame_bytes(const struct clv_frame_clip *clip)
 {
     return 3 * (size_t)clip->width * (size_t)clip->height;
 }
 
-static void give_up(struct clv_frame_cache *cache)
+static bool take_bytes(struct clv_frame_cache *cache, size_t bytes)
 {
-    struct kept *clip = &cache->clips[cache->adding];
-    free(clip->pixels);
-    *clip = (struct kept){0};
-    cache->is_given_up = true;
+    pthread_mutex_lock(&cache->lock);
+    bool is_allowed = bytes <= cache->limit_bytes - cache->used_bytes;
+    if (is_allowed)
+        cache->used_bytes += bytes;
+    pthread_mutex_unlock(&cache->lock);
+    return is_allowed;
+}
+
+void clv_frame_cache_drop(struct clv_frame_cache *cache, struct clv_frame_clip *gathered)
+{
+    pthread_mutex_lock(&cache->lock);
+    cache->used_bytes -= (size_t)gathered->total * frame_bytes(gathered);
+    pthread_mutex_unlock(&cache->lock);
+    free(gathered->pixels);
+    *gathered = (struct clv_frame_clip){0};
+}
+
+static void give_up(struct clv_frame_cache *cache, struct clv_frame_clip *gathered)
+{
+    clv_frame_cache_drop(cache, gathered);
+    gathered->is_given_up = true;
 }
 
 /* Room for one frame more: an eighth again of what there is, so that short clips copy seldom and
  * long ones waste little. */
-static bool make_room(struct clv_frame_cache *cache, struct kept *clip)
+static bool make_room(struct clv_frame_clip *clip)
 {
-    if ((size_t)clip->total < cache->capacity)
+    if ((size_t)clip->total < clip->capacity)
         return true;
-    const size_t capacity = cache->capacity + cache->capacity / 8 + 16;
+    const size_t capacity = clip->capacity + clip->capacity / 8 + 16;
     size_t bytes;
     if (!clv_size_multiply(&bytes, capacity, frame_bytes(clip)))
         return false;
@@ -76,69 +89,79 @@ static bool make_room(struct clv_frame_cache *cache, struct kept *clip)
     if (!pixels)
         return false;
     clip->pixels = pixels;
-    cache->capacity = capacity;
+    clip->capacity = capacity;
     return true;
 }
 
-void clv_frame_cache_add(struct clv_frame_cache *cache, int index, const struct clv_image *frame)
+void clv_frame_cache_gather(struct clv_frame_cache *cache, struct clv_frame_clip *gathered,
+                            const struct clv_image *frame)
 {
-    if (cache->adding != index) {
-        if (cache->adding >= 0)
-            give_up(cache);
-        cache->adding = index;
-        cache->is_given_up = false;
-        cache->capacity = 0;
-        cache->clips[index] = (struct kept){.width = frame->width, .height = frame->height};
-    }
-    struct kept *clip = &cache->clips[index];
-    if (cache->is_given_up)
+    if (gathered->is_given_up)
         return;
-    const size_t bytes = frame_bytes(clip);
-    const size_t left = cache->limit_bytes - cache->used_bytes;
-    if (frame->width != clip->width || frame->height != clip->height ||
-        (size_t)clip->total >= left / bytes || !make_room(cache, clip)) {
-        give_up(cache);
+    if (gathered->total == 0) {
+        gathered->width = frame->width;
+        gathered->height = frame->height;
+    }
+    const size_t bytes = frame_bytes(gathered);
+    if (frame->width != gathered->width || frame->height != gathered->height ||
+        !make_room(gathered) || !take_bytes(cache, bytes)) {
+        give_up(cache, gathered);
         return;
     }
-    uint8_t *to = clip->pixels + (size_t)clip->total * bytes;
+    uint8_t *to = gathered->pixels + (size_t)gathered->total * bytes;
     for (int y = 0; y < frame->height; y++)
         memcpy(to + 3 * (size_t)y * (size_t)frame->width,
                frame->pixels + (size_t)y * frame->stride_bytes, 3 * (size_t)frame->width);
-    clip->total++;
+    gathered->total++;
 }
 
-void clv_frame_cache_finish(struct clv_frame_cache *cache, int index, int64_t total)
+void clv_frame_cache_keep(struct clv_frame_cache *cache, struct clv_frame_clip *gathered, int clip,
+                          int64_t total)
 {
-    if (cache->adding != index)
-        return;
-    struct kept *clip = &cache->clips[index];
-    if (!cache->is_given_up && clip->total == total) {
-        const size_t bytes = (size_t)clip->total * frame_bytes(clip);
-        uint8_t *exact = realloc(clip->pixels, bytes);
-        clip->pixels = exact ? exact : clip->pixels;
-        cache->used_bytes += bytes;
-    } else if (!cache->is_given_up) {
-        give_up(cache);
+    bool is_kept = false;
+    if (!gathered->is_given_up && total > 0 && gathered->total == total) {
+        uint8_t *exact = realloc(gathered->pixels, (size_t)total * frame_bytes(gathered));
+        gathered->pixels = exact ? exact : gathered->pixels;
+        pthread_mutex_lock(&cache->lock);
+        is_kept = !cache->clips[clip].pixels;
+        if (is_kept)
+            cache->clips[clip] = *gathered;
+        pthread_mutex_unlock(&cache->lock);
     }
-    cache->adding = -1;
+    if (is_kept)
+        *gathered = (struct clv_frame_clip){0};
+    else
+        clv_frame_cache_drop(cache, gathered);
 }
 
-bool clv_frame_cache_has(const struct clv_frame_cache *cache, int clip)
+/* ---- what is in ---- */
+
+static struct clv_frame_clip find(struct clv_frame_cache *cache, int clip)
 {
-    return cache->adding != clip && cache->clips[clip].pixels;
+    pthread_mutex_lock(&cache->lock);
+    struct clv_frame_clip found = cache->clips[clip];
+    pthread_mutex_unlock(&cache->lock);
+    return found;
 }
 
-struct clv_image clv_frame_cache_frame(const struct clv_frame_cache *cache, int index,
-                                       int64_t number)
+bool clv_frame_cache_has(struct clv_frame_cache *cache, int clip)
 {
-    const struct kept *clip = &cache->clips[index];
-    return (struct clv_image){.pixels = clip->pixels + (size_t)number * frame_bytes(clip),
-                              .width = clip->width,
-                              .height = clip->height,
-                              .stride_bytes = 3 * (size_t)clip->width};
+    return find(cache, clip).pixels != NULL;
 }
 
-size_t clv_frame_cache_bytes(const struct clv_frame_cache *cache)
+struct clv_image clv_frame_cache_frame(struct clv_frame_cache *cache, int clip, int64_t number)
 {
-    return cache->used_bytes;
+    const struct clv_frame_clip found = find(cache, clip);
+    return (struct clv_image){.pixels = found.pixels + (size_t)number * frame_bytes(&found),
+                              .width = found.width,
+                              .height = found.height,
+                              .stride_bytes = 3 * (size_t)found.width};
+}
+
+size_t clv_frame_cache_bytes(struct clv_frame_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    size_t used = cache->used_bytes;
+    pthread_mutex_unlock(&cache->lock);
+    return used;
 }

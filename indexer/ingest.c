@@ -342,7 +342,8 @@ static int run_jobs(struct clv_run *run, struct clv_job *const *jobs, int job_co
         .held_max_bytes = HELD_MAX_BYTES,
         .cancel = run->options.cancel,
     };
-    run->decode.thread_count = clv_batches_decode_threads(&run->options, line.reader_count);
+    run->decode.thread_count =
+        clv_batches_decode_threads(run->options.decode_threads, line.reader_count);
     int status = clv_pipe_create(&line.pipe, &pipe);
     if (status == CLV_OK)
         status = clv_encode_create(&line.encode, run->encoder, line.pipe, &encode);

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +23,19 @@
 
 static const struct clv_timebase milliseconds = {1, 1000};
 
+/* A reader's own, of the clip it read last: pictures taken, and the numbers of the frames. */
+struct hand {
+    struct clv_image *kept;
+    int64_t *wanted;
+    int kept_count; /* room in both */
+};
+
 struct clv_labelled {
     struct clv_clips clips;
     const struct clv_labels *labels;
     struct clv_labelled_options options;
-    int32_t *rows;   /* [clip_count] of the list */
-    int64_t *totals; /* [clip_count] frames; 0: not counted yet */
+    int32_t *rows;           /* [clip_count] of the list */
+    _Atomic int64_t *totals; /* [clip_count] frames; 0: not counted yet */
     int32_t *classes;
     int32_t *sentence_starts;
     const char **sentences;
@@ -35,10 +43,7 @@ struct clv_labelled {
     const struct clv_captions *truth;
     int32_t *true_sentences, *true_clips;
     struct clv_frame_cache *cache; /* NULL: none */
-    /* Of the clip read last: pictures taken, and the numbers of the frames. */
-    struct clv_image *kept;
-    int64_t *wanted;
-    int kept_count; /* room in both */
+    struct hand *hands;            /* [readers] */
 };
 
 /* One pass over one clip. */
@@ -46,6 +51,7 @@ struct pass {
     struct clv_labelled *labelled;
     const struct clv_label *label;
     const struct clv_clip_request *request;
+    struct hand *hand;
     struct clv_reader *reader;
     int64_t start_ticks, end_ticks; /* of the clip */
     struct clv_frame frame;         /* the last one read */
@@ -140,7 +146,7 @@ static int factor_of(const struct clv_image *image, int frame_count)
 static int keep(struct pass *pass)
 {
     const struct clv_image *image = NULL;
-    struct clv_image *to = &pass->labelled->kept[pass->kept];
+    struct clv_image *to = &pass->hand->kept[pass->kept];
     int status = clv_reader_image(pass->reader, &image);
     if (status != CLV_OK)
         return status;
@@ -164,7 +170,7 @@ static int keep(struct pass *pass)
 
 static void give(struct pass *pass)
 {
-    pass->images[pass->taken++] = pass->labelled->kept[pass->kept - 1];
+    pass->images[pass->taken++] = pass->hand->kept[pass->kept - 1];
 }
 
 /* ---- short clips: by number ---- */
@@ -174,19 +180,22 @@ static int count_frames(int64_t *total_out, struct pass *pass)
 {
     struct clv_frame_cache *cache = pass->labelled->cache;
     const struct clv_image *image = NULL;
+    struct clv_frame_clip gathered = {0};
     int64_t total = 0;
     int status;
     while ((status = next_frame(pass)) == CLV_OK) {
         total++;
         if (cache && (status = clv_reader_image(pass->reader, &image)) != CLV_OK)
-            return status;
+            break;
         if (cache && factor_of(image, pass->request->frame_count) == 1)
-            clv_frame_cache_add(cache, pass->request->clip, image);
+            clv_frame_cache_gather(cache, &gathered, image);
     }
+    if (cache && status == CLV_DONE)
+        clv_frame_cache_keep(cache, &gathered, pass->request->clip, total);
+    else if (cache)
+        clv_frame_cache_drop(cache, &gathered);
     if (status != CLV_DONE)
         return status;
-    if (cache)
-        clv_frame_cache_finish(cache, pass->request->clip, total);
     *total_out = total;
     return total > 0 ? CLV_OK : fail_empty(pass);
 }
@@ -194,7 +203,7 @@ static int count_frames(int64_t *total_out, struct pass *pass)
 static void take_cached(struct pass *pass, int64_t total)
 {
     const struct clv_clip_request *request = pass->request;
-    int64_t *wanted = pass->labelled->wanted;
+    int64_t *wanted = pass->hand->wanted;
     clv_segments_choose(wanted, total, request->frame_count, request->is_training, request->seed);
     for (int i = 0; i < request->frame_count; i++)
         pass->images[i] = clv_frame_cache_frame(pass->labelled->cache, request->clip, wanted[i]);
@@ -203,9 +212,9 @@ static void take_cached(struct pass *pass, int64_t total)
 static int take_numbers(struct pass *pass, int64_t total)
 {
     const struct clv_clip_request *request = pass->request;
-    const int64_t *wanted = pass->labelled->wanted;
+    const int64_t *wanted = pass->hand->wanted;
     int count = request->frame_count, status = open_pass(pass);
-    clv_segments_choose(pass->labelled->wanted, total, count, request->is_training, request->seed);
+    clv_segments_choose(pass->hand->wanted, total, count, request->is_training, request->seed);
     for (int64_t at = 0; status == CLV_OK && pass->taken < count; at++) {
         status = next_frame(pass);
         if (status == CLV_OK && wanted[pass->taken] == at)
@@ -256,7 +265,7 @@ static int go_to(struct pass *pass, int64_t ticks, bool *has_frame)
 static int take_instants(struct pass *pass, int64_t clip_ms)
 {
     const struct clv_media_info *info = clv_reader_info(pass->reader);
-    int64_t *wanted = pass->labelled->wanted;
+    int64_t *wanted = pass->hand->wanted;
     int count = pass->request->frame_count, status = CLV_OK;
     int64_t start_ms = pass->label->start_ms > 0 ? pass->label->start_ms : 0;
     int64_t total = llround((double)clip_ms / 1000 * info->frame_rate);
@@ -283,22 +292,21 @@ static int take_instants(struct pass *pass, int64_t clip_ms)
 
 /* ---- reading ---- */
 
-static int make_room(struct clv_labelled *labelled, int frame_count)
+static int make_room(struct hand *hand, int frame_count)
 {
-    if (frame_count <= labelled->kept_count)
+    if (frame_count <= hand->kept_count)
         return CLV_OK;
-    struct clv_image *kept = realloc(labelled->kept, (size_t)frame_count * sizeof *kept);
+    struct clv_image *kept = realloc(hand->kept, (size_t)frame_count * sizeof *kept);
     if (kept) {
-        memset(kept + labelled->kept_count, 0,
-               (size_t)(frame_count - labelled->kept_count) * sizeof *kept);
-        labelled->kept = kept;
+        memset(kept + hand->kept_count, 0, (size_t)(frame_count - hand->kept_count) * sizeof *kept);
+        hand->kept = kept;
     }
-    int64_t *wanted = realloc(labelled->wanted, (size_t)frame_count * sizeof *wanted);
+    int64_t *wanted = realloc(hand->wanted, (size_t)frame_count * sizeof *wanted);
     if (wanted)
-        labelled->wanted = wanted;
+        hand->wanted = wanted;
     if (!kept || !wanted)
         return clv_fail_memory("the frames of a clip");
-    labelled->kept_count = frame_count;
+    hand->kept_count = frame_count;
     return CLV_OK;
 }
 
@@ -309,24 +317,26 @@ static int read_clip(void *payload, struct clv_image *images_out,
     struct pass pass = {.labelled = labelled,
                         .label = clv_labelled_row(labelled, request->clip),
                         .request = request,
+                        .hand = &labelled->hands[request->reader],
                         .images = images_out};
-    int64_t *total = &labelled->totals[request->clip];
-    int64_t clip_ms = 0;
-    int status = make_room(labelled, request->frame_count);
+    int64_t total = atomic_load(&labelled->totals[request->clip]), clip_ms = 0;
+    int status = make_room(pass.hand, request->frame_count);
     /* What was counted is short, and what is long is never counted. */
-    if (status == CLV_OK && *total == 0) {
+    if (status == CLV_OK && total == 0) {
         status = open_pass(&pass);
         clip_ms = status == CLV_OK ? length_ms(&pass) : 0;
         if (status == CLV_OK)
-            status = clip_ms > LONG_MS ? take_instants(&pass, clip_ms) : count_frames(total, &pass);
+            status =
+                clip_ms > LONG_MS ? take_instants(&pass, clip_ms) : count_frames(&total, &pass);
+        atomic_store(&labelled->totals[request->clip], total);
         clv_reader_close(pass.reader);
         pass.reader = NULL;
     }
     if (status == CLV_OK && clip_ms <= LONG_MS) {
         if (labelled->cache && clv_frame_cache_has(labelled->cache, request->clip))
-            take_cached(&pass, *total);
+            take_cached(&pass, total);
         else
-            status = take_numbers(&pass, *total);
+            status = take_numbers(&pass, total);
     }
     clv_reader_close(pass.reader);
     return status;
@@ -375,13 +385,16 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
     int count = count_rows(labels, is_in, wanted);
     labelled->labels = labels;
     labelled->options = *options;
+    const int readers = options->reader_count > 1 ? options->reader_count : 1;
+    labelled->options.reader_count = readers;
+    labelled->hands = calloc((size_t)readers, sizeof *labelled->hands);
     labelled->rows = calloc((size_t)count + 1, sizeof *labelled->rows);
     labelled->totals = calloc((size_t)count + 1, sizeof *labelled->totals);
     labelled->classes = calloc((size_t)count + 1, sizeof *labelled->classes);
     labelled->sentence_starts = calloc((size_t)count + 1, sizeof *labelled->sentence_starts);
     labelled->sentences = calloc((size_t)labels->sentence_count + 1, sizeof *labelled->sentences);
-    if (!labelled->rows || !labelled->totals || !labelled->classes || !labelled->sentence_starts ||
-        !labelled->sentences) {
+    if (!labelled->hands || !labelled->rows || !labelled->totals || !labelled->classes ||
+        !labelled->sentence_starts || !labelled->sentences) {
         clv_labelled_free(labelled);
         return clv_fail_memory("a list of clips");
     }
@@ -390,6 +403,7 @@ int clv_labelled_create(struct clv_labelled **out, const struct clv_labels *labe
     labelled->clips = (struct clv_clips){
         .payload = labelled,
         .read = read_clip,
+        .reader_count = readers,
         .clip_count = count,
         .class_count = labels->classes.count,
         .class_names = (const char *const *)labels->classes.names,
@@ -408,15 +422,22 @@ int clv_labelled_keep(struct clv_labelled *labelled, size_t limit_bytes)
     return clv_frame_cache_create(&labelled->cache, labelled->clips.clip_count, limit_bytes);
 }
 
+static void release_hand(struct hand *hand)
+{
+    for (int i = 0; i < hand->kept_count; i++)
+        clv_image_release(&hand->kept[i]);
+    free(hand->kept);
+    free(hand->wanted);
+}
+
 void clv_labelled_free(struct clv_labelled *labelled)
 {
     if (!labelled)
         return;
     clv_frame_cache_free(labelled->cache);
-    for (int i = 0; i < labelled->kept_count; i++)
-        clv_image_release(&labelled->kept[i]);
-    free(labelled->kept);
-    free(labelled->wanted);
+    for (int i = 0; labelled->hands && i < labelled->options.reader_count; i++)
+        release_hand(&labelled->hands[i]);
+    free(labelled->hands);
     free(labelled->rows);
     free(labelled->totals);
     free(labelled->classes);

@@ -9,7 +9,8 @@
 struct clv_labelled;
 
 struct clv_labelled_options {
-    int thread_count;                  /* of the decoder; 0: all cores */
+    int reader_count;                  /* clips that may be read at once [1] */
+    int thread_count;                  /* of each one's decoder; 0: all cores */
     const struct clv_decoder *decoder; /* must stay; NULL: the CPU. Frames are the same */
 };
 

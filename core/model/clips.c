@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+int clv_clips_reader_count(const struct clv_clips *clips)
+{
+    return clips->reader_count > 1 ? clips->reader_count : 1;
+}
+
 int clv_clips_check(const struct clv_clips *clips)
 {
     if (clips->clip_count < 1)

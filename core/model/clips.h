@@ -15,19 +15,21 @@ struct clv_clip_request {
     bool is_training; /* one random frame of each of T equal segments; else their middles, the
                        * same every time (claver.md 2.1) */
     uint64_t seed;    /* of the random choice: the same seed, the same frames */
+    int reader;       /* which of the source's readers is to read: 0 … reader_count - 1 */
 };
 
-/* Fills images_out[T]. The pixels stay the source's and are valid until its next read. A failure
- * other than CLV_ENOMEM and CLV_ECANCELED means that this clip is broken: it is left out, counted,
- * and named with the message recorded. */
+/* Fills images_out[T]. The pixels stay the source's and are valid until this reader's next read. A
+ * failure other than CLV_ENOMEM and CLV_ECANCELED means that this clip is broken: it is left out,
+ * counted, and named with the message recorded. */
 typedef int clv_clips_read(void *payload, struct clv_image *images_out,
                            const struct clv_clip_request *request);
 
-/* Everything is borrowed and must stay and not change while it is in use. A source need not be
- * safe for several threads: one reads at a time, though not always the same one. */
+/* Everything is borrowed and must stay and not change while it is in use. A reader serves one
+ * thread at a time, though not always the same one; what it gives does not depend on the others. */
 struct clv_clips {
     void *payload;
     clv_clips_read *read;
+    int reader_count; /* that may read at once; 0 counts as 1 */
     int clip_count;
 
     int class_count;                /* C; 0: clips have sentences only */
@@ -53,6 +55,9 @@ struct clv_clips {
     /* What a clip is called in messages. NULL: "clip 12". */
     const char *(*name)(void *payload, int clip);
 };
+
+/* How many may read at once: 1 or more. */
+int clv_clips_reader_count(const struct clv_clips *clips);
 
 /* Whether numbers and tables make sense: CLV_EINVAL naming what does not. */
 int clv_clips_check(const struct clv_clips *clips);

@@ -4,11 +4,19 @@
 #include "core/error.h"
 #include "core/model/random.h"
 #include "core/queue.h"
+#include "core/team.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* One of those who read. */
+struct hand {
+    struct clv_augment *augment;
+    struct clv_image *images; /* [T] */
+};
 
 struct clv_loader {
     const struct clv_clips *clips;
@@ -16,12 +24,17 @@ struct clv_loader {
     int frame_count;
     size_t clip_size; /* numbers of a clip's pixels */
     bool has_colour;  /* so pixels are floats */
-    struct clv_augment *augment;
-    struct clv_image *images; /* [T] */
+    struct hand *hands;
+    int hand_count;
+    struct clv_team *team; /* of them */
     bool *class_keeps_side;
     bool *sentence_keeps_side;
     int32_t *order; /* of the clips in `order_epoch` */
     int64_t order_epoch;
+    /* The pass at hand. */
+    struct clv_loaded *loaded;
+    int *statuses;         /* [batch_size] of its clips */
+    atomic_int next_place; /* of a clip that nobody has taken */
     struct clv_loaded *slots;
     int slot_count;
     struct clv_queue *empty, *full;
@@ -81,17 +94,35 @@ static int create_slot(struct clv_loaded *slot, const struct clv_loader *loader)
     return CLV_OK;
 }
 
-static int create_memory(struct clv_loader *loader)
+static int create_hands(struct clv_loader *loader, const struct clv_model_config *config)
 {
-    loader->images = calloc((size_t)loader->frame_count, sizeof *loader->images);
+    const int readers = clv_clips_reader_count(loader->clips);
+    const int count = readers < loader->options.batch_size ? readers : loader->options.batch_size;
+    int status = CLV_OK;
+    loader->hands = calloc((size_t)count, sizeof *loader->hands);
+    if (!loader->hands)
+        return clv_fail_memory("a loader of clips");
+    loader->hand_count = count;
+    for (int i = 0; i < count && status == CLV_OK; i++) {
+        struct hand *hand = &loader->hands[i];
+        hand->images = calloc((size_t)loader->frame_count, sizeof *hand->images);
+        status = hand->images ? clv_augment_create(&hand->augment, config, loader->options.augment)
+                              : clv_fail_memory("a loader of clips");
+    }
+    return status == CLV_OK ? clv_team_create(&loader->team, count) : status;
+}
+
+static int create_memory(struct clv_loader *loader, const struct clv_model_config *config)
+{
+    loader->statuses = calloc((size_t)loader->options.batch_size, sizeof *loader->statuses);
     loader->order = calloc((size_t)loader->clips->clip_count, sizeof *loader->order);
     loader->slots = calloc((size_t)loader->slot_count, sizeof *loader->slots);
-    if (!loader->images || !loader->order || !loader->slots)
+    if (!loader->statuses || !loader->order || !loader->slots)
         return clv_fail_memory("a loader of clips");
     int status = find_sides(loader);
     for (int i = 0; i < loader->slot_count && status == CLV_OK; i++)
         status = create_slot(&loader->slots[i], loader);
-    return status;
+    return status == CLV_OK ? create_hands(loader, config) : status;
 }
 
 int clv_loader_create(struct clv_loader **out, const struct clv_clips *clips,
@@ -110,9 +141,7 @@ int clv_loader_create(struct clv_loader **out, const struct clv_clips *clips,
     loader->has_colour = clv_augment_has_colour(options->augment);
     loader->order_epoch = -1;
     loader->slot_count = options->prefetch + 1;
-    int status = clv_augment_create(&loader->augment, config, options->augment);
-    if (status == CLV_OK)
-        status = create_memory(loader);
+    int status = create_memory(loader, config);
     if (status == CLV_OK)
         *out = loader;
     else
@@ -133,12 +162,17 @@ void clv_loader_free(struct clv_loader *loader)
         free(loader->slots[i].pixels);
         free(loader->slots[i].squares);
     }
+    clv_team_free(loader->team);
+    for (int i = 0; i < loader->hand_count; i++) {
+        clv_augment_free(loader->hands[i].augment);
+        free(loader->hands[i].images);
+    }
+    free(loader->hands);
+    free(loader->statuses);
     free(loader->slots);
-    free(loader->images);
     free(loader->order);
     free(loader->class_keeps_side);
     free(loader->sentence_keeps_side);
-    clv_augment_free(loader->augment);
     free(loader);
 }
 
@@ -170,45 +204,94 @@ static int32_t choose_sentence(const struct clv_loader *loader, int64_t epoch, i
     return starts[clip] + clv_random_below(&random, starts[clip + 1] - starts[clip]);
 }
 
-/* The pixels of the frames read, as the next clip of the pass. */
-static int augment_clip(struct clv_loader *loader, struct clv_loaded *loaded, bool may_flip,
-                        struct clv_random *random)
+/* The pixels of the frames read, as clip `place` of the pass. */
+static int augment_clip(struct clv_loader *loader, const struct hand *hand, int place,
+                        bool may_flip, struct clv_random *random)
 {
-    const size_t at = (size_t)loaded->clip_count * loader->clip_size;
+    const size_t at = (size_t)place * loader->clip_size;
     if (loader->has_colour)
-        return clv_augment_clip(loader->augment, loaded->pixels + at, loader->images,
+        return clv_augment_clip(hand->augment, loader->loaded->pixels + at, hand->images,
                                 loader->frame_count, may_flip, random);
-    return clv_augment_squares(loader->augment, loaded->squares + at, loader->images,
+    return clv_augment_squares(hand->augment, loader->loaded->squares + at, hand->images,
                                loader->frame_count, may_flip, random);
 }
 
-static int read_clip(struct clv_loader *loader, struct clv_loaded *loaded, int64_t epoch,
-                     int32_t clip)
+static int read_clip(struct clv_loader *loader, int reader, int place)
 {
     const struct clv_clips *clips = loader->clips;
+    struct clv_loaded *loaded = loader->loaded;
+    const struct hand *hand = &loader->hands[reader];
+    const int32_t clip = loaded->clips[place];
+    const int64_t epoch = loaded->pass / clv_loader_pass_count(loader);
     const uint64_t seed = loader->options.seed, e = (uint64_t)epoch, n = (uint64_t)clip;
     struct clv_random frames = clv_random_stream(seed, CLV_RANDOM_FRAMES, e, n);
     struct clv_random augment = clv_random_stream(seed, CLV_RANDOM_AUGMENT, e, n);
     const struct clv_clip_request request = {.clip = clip,
                                              .frame_count = loader->frame_count,
                                              .is_training = true,
-                                             .seed = clv_random_bits(&frames)};
+                                             .seed = clv_random_bits(&frames),
+                                             .reader = reader};
     bool may_flip = !(clips->class_count && loader->class_keeps_side[clips->classes[clip]]);
     if (loaded->is_captions) {
         const int32_t sentence = choose_sentence(loader, epoch, clip);
-        loaded->sentences[loaded->clip_count] = sentence;
+        loaded->sentences[place] = sentence;
         may_flip = may_flip && !loader->sentence_keeps_side[sentence];
     }
-    int status = clips->read(clips->payload, loader->images, &request);
-    return status == CLV_OK ? augment_clip(loader, loaded, may_flip, &augment) : status;
+    int status = clips->read(clips->payload, hand->images, &request);
+    return status == CLV_OK ? augment_clip(loader, hand, place, may_flip, &augment) : status;
 }
 
-static void note_broken(const struct clv_loader *loader, struct clv_loaded *loaded, int32_t clip)
+/* What one of the team does: clips that nobody has taken. Returns what ends the pass. */
+static int read_some(void *payload, int reader)
 {
+    struct clv_loader *loader = payload;
+    struct clv_loaded *loaded = loader->loaded;
     char name[CLV_CLIP_NAME_SIZE];
-    snprintf(loaded->reasons[loaded->broken_count], CLV_LOADER_MESSAGE_SIZE, "%s: %s",
-             clv_clips_name(name, loader->clips, clip), clv_error_message());
-    loaded->broken[loaded->broken_count++] = clip;
+    for (int place; (place = atomic_fetch_add(&loader->next_place, 1)) < loaded->clip_count;) {
+        const int status = loader->statuses[place] = read_clip(loader, reader, place);
+        if (status == CLV_ENOMEM || status == CLV_ECANCELED) {
+            atomic_store(&loader->next_place, loaded->clip_count);
+            return status;
+        }
+        if (status != CLV_OK)
+            snprintf(loaded->reasons[place], CLV_LOADER_MESSAGE_SIZE, "%s: %s",
+                     clv_clips_name(name, loader->clips, loaded->clips[place]),
+                     clv_error_message());
+    }
+    return CLV_OK;
+}
+
+static void move_clip(struct clv_loader *loader, int to, int from)
+{
+    struct clv_loaded *loaded = loader->loaded;
+    const size_t size = loader->clip_size;
+    if (to == from)
+        return;
+    loaded->clips[to] = loaded->clips[from];
+    loaded->sentences[to] = loaded->sentences[from];
+    if (loader->has_colour)
+        memcpy(loaded->pixels + (size_t)to * size, loaded->pixels + (size_t)from * size,
+               size * sizeof *loaded->pixels);
+    else
+        memcpy(loaded->squares + (size_t)to * size, loaded->squares + (size_t)from * size, size);
+}
+
+/* Whole clips close up where broken ones were. */
+static void part_broken(struct clv_loader *loader)
+{
+    struct clv_loaded *loaded = loader->loaded;
+    int whole = 0;
+    for (int i = 0; i < loaded->clip_count; i++) {
+        if (loader->statuses[i] == CLV_OK) {
+            move_clip(loader, whole++, i);
+            continue;
+        }
+        const int to = loaded->broken_count++;
+        loaded->broken[to] = loaded->clips[i];
+        if (to != i)
+            memcpy(loaded->reasons[to], loaded->reasons[i], CLV_LOADER_MESSAGE_SIZE);
+    }
+    loaded->clip_count = whole;
 }
 
 static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t pass)
@@ -220,23 +303,18 @@ static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t p
         clv_random_stream(loader->options.seed, CLV_RANDOM_LOSS, (uint64_t)pass, 0);
     if (epoch != loader->order_epoch)
         shuffle(loader, epoch);
-    loaded->status = CLV_OK;
     loaded->pass = pass;
-    loaded->clip_count = loaded->broken_count = 0;
     loaded->is_captions = clv_random_uniform(&random) < (double)loader->options.caption_share;
-    const int count = clv_loader_clip_count(loader, pass);
-    for (int i = 0; i < count; i++) {
-        int status = read_clip(loader, loaded, epoch, order[i]);
-        if (status == CLV_OK) {
-            loaded->clips[loaded->clip_count++] = order[i];
-        } else if (status == CLV_ENOMEM || status == CLV_ECANCELED) {
-            loaded->status = status;
-            snprintf(loaded->message, sizeof loaded->message, "%s", clv_error_message());
-            return;
-        } else {
-            note_broken(loader, loaded, order[i]);
-        }
-    }
+    loaded->clip_count = clv_loader_clip_count(loader, pass);
+    loaded->broken_count = 0;
+    memcpy(loaded->clips, order, (size_t)loaded->clip_count * sizeof *order);
+    loader->loaded = loaded;
+    atomic_store(&loader->next_place, 0);
+    loaded->status = clv_team_run(loader->team, read_some, loader);
+    if (loaded->status == CLV_OK)
+        part_broken(loader);
+    else
+        snprintf(loaded->message, sizeof loaded->message, "%s", clv_error_message());
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
-/* Reads and augments the clips of training passes ahead, on one background thread, in an order that
- * is a function of the seed. Private to core/model. */
+/* Reads and augments the clips of training passes ahead, on as many background threads as the
+ * source has readers. What comes, and in which order, is a function of the seed alone. Private to
+ * core/model. */
 #ifndef CLV_CORE_MODEL_LOADER_H
 #define CLV_CORE_MODEL_LOADER_H
 
@@ -53,7 +54,7 @@ int clv_loader_start(struct clv_loader *loader, int64_t first, int64_t end);
 /* The next pass in order, to be given back; NULL after the last. */
 struct clv_loaded *clv_loader_next(struct clv_loader *loader);
 void clv_loader_give_back(struct clv_loader *loader, struct clv_loaded *loaded);
-/* Waits until the thread has ended; what it had read ahead is dropped. Safe where none runs. */
+/* Waits until the threads have ended; what it had read ahead is dropped. Safe where none runs. */
 void clv_loader_stop(struct clv_loader *loader);
 
 #endif

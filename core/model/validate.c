@@ -2,8 +2,8 @@
 #include "core/model/validate.h"
 
 #include "core/error.h"
-#include "core/model/augment.h"
 #include "core/model/ranking.h"
+#include "core/model/views.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +18,7 @@ struct validating {
     const struct clv_model_config *config;
     const struct clv_clips *clips;
     const struct clv_validate_options *options;
-    struct clv_augment *augment;
-    struct clv_image *images; /* [T] */
+    struct clv_views *views;
     int view_count, crop_count;
     float scale; /* of the logits */
     /* Squares read and not yet encoded. */
@@ -69,7 +68,6 @@ static int allocate(struct validating *v)
     const size_t side = (size_t)v->config->image_side, most = (size_t)v->waiting_max;
     const size_t classes = (size_t)v->clips->class_count;
     const size_t texts = has_classes(v) ? (size_t)v->options->prompt_count * classes : 0;
-    v->images = calloc(frames, sizeof *v->images);
     v->squares = calloc(most * frames, 3 * side * side);
     v->square = calloc(most * frames, sizeof *v->square);
     v->owners = calloc(most, sizeof *v->owners);
@@ -83,9 +81,8 @@ static int allocate(struct validating *v)
         has_classes(v) ? calloc(classes * classes, sizeof *v->out->confusion) : NULL;
     if (v->options->vectors_out || v->options->sentence_features)
         v->all = calloc((size_t)v->clips->clip_count, embed * sizeof *v->all);
-    if (!v->images || !v->squares || !v->square || !v->owners || !v->vectors || !v->slots ||
-        !v->scores || !v->logits || !v->mean || !v->units ||
-        (has_classes(v) && !v->out->confusion) ||
+    if (!v->squares || !v->square || !v->owners || !v->vectors || !v->slots || !v->scores ||
+        !v->logits || !v->mean || !v->units || (has_classes(v) && !v->out->confusion) ||
         (!v->all && (v->options->vectors_out || v->options->sentence_features)))
         return clv_fail_memory("a validation");
     for (size_t i = 0; i < most * frames; i++) {
@@ -102,7 +99,6 @@ static int allocate(struct validating *v)
 
 static int begin(struct validating *v)
 {
-    const struct clv_augment_options plain = {0};
     const struct clv_validate_options *options = v->options;
     int status = clv_clips_check(v->clips);
     if (status != CLV_OK)
@@ -121,14 +117,17 @@ static int begin(struct validating *v)
                         clv_encoder_slot_count(v->encoder), v->config->frame_count);
     if (options->text_features && options->prompt_count < 1)
         return clv_fail(CLV_EINVAL, "classes have %d texts each", options->prompt_count);
-    status = clv_augment_create(&v->augment, v->config, &plain);
+    const struct clv_views_options views = {.view_count = v->view_count,
+                                            .crop_count = v->crop_count,
+                                            .seed = options->seed,
+                                            .cancel = options->cancel};
+    status = clv_views_create(&v->views, v->clips, v->config, &views);
     return status == CLV_OK ? allocate(v) : status;
 }
 
 static void end(struct validating *v)
 {
-    clv_augment_free(v->augment);
-    free(v->images);
+    clv_views_free(v->views);
     free(v->squares);
     free(v->square);
     free(v->owners);
@@ -267,38 +266,32 @@ static int encode_waiting(struct validating *v)
     return status;
 }
 
-/* One more square; `status_out` is of the encoder, the result that of the clip. */
-static int add_square(struct validating *v, int clip, int crop, int *status_out)
+static int add_square(struct validating *v, int clip, const uint8_t *square)
 {
     const size_t side = (size_t)v->config->image_side;
     const size_t size = (size_t)v->config->frame_count * 3 * side * side;
-    int status = clv_augment_view(v->augment, v->squares + (size_t)v->waiting * size, v->images,
-                                  v->config->frame_count, crop, v->crop_count);
-    if (status != CLV_OK)
-        return status;
+    memcpy(v->squares + (size_t)v->waiting * size, square, size);
     v->owners[v->waiting++] = clip;
-    if (v->waiting == v->waiting_max)
-        *status_out = encode_waiting(v);
-    return CLV_OK;
+    return v->waiting == v->waiting_max ? encode_waiting(v) : CLV_OK;
 }
 
+/* The result is that of the clip, *status_out of the encoder. */
 static int read_clip(struct validating *v, int clip, int *status_out)
 {
-    for (int view = 0; view < v->view_count; view++) {
-        struct clv_random random =
-            clv_random_stream(v->options->seed, CLV_RANDOM_FRAMES, (uint64_t)view, (uint64_t)clip);
-        const struct clv_clip_request request = {.clip = clip,
-                                                 .frame_count = v->config->frame_count,
-                                                 .is_training = v->view_count > 1,
-                                                 .seed = clv_random_bits(&random)};
-        int status = v->clips->read(v->clips->payload, v->images, &request);
-        for (int crop = 0; crop < v->crop_count && status == CLV_OK && *status_out == CLV_OK;
-             crop++)
-            status = add_square(v, clip, crop, status_out);
-        if (status != CLV_OK || *status_out != CLV_OK)
+    const size_t side = (size_t)v->config->image_side;
+    const size_t size = (size_t)v->config->frame_count * 3 * side * side;
+    const uint8_t *squares = NULL;
+    int read = CLV_OK;
+    for (int view = 0; view < v->view_count && *status_out == CLV_OK; view++) {
+        const int status = clv_views_next(v->views, &squares);
+        if (status == CLV_ENOMEM || status == CLV_ECANCELED)
             return status;
+        if (read == CLV_OK)
+            read = status;
+        for (int crop = 0; crop < v->crop_count && read == CLV_OK && *status_out == CLV_OK; crop++)
+            *status_out = add_square(v, clip, squares + (size_t)crop * size);
     }
-    return CLV_OK;
+    return read;
 }
 
 /* Forgets what was read of a clip that turned out to be broken. */

@@ -32,6 +32,8 @@ json pair_lines '[.[] | select(.type == "pair") | .clips] | join(" ")' '6 6'
 json closed_summary '.[-1] | [.clips, .unread, .classes, .prompts, .views, .measure] | map(tostring) | join(" ")' '12 0 4 16 1x1 classes'
 expect closed_again 0 evaluate $data --pairs "$work/pairs.csv" --json --scores
 same closed_is_deterministic "$(cat "$work/out")" "$(cat "$work/first")"
+expect closed_readers 0 evaluate $data --pairs "$work/pairs.csv" --json --scores --readers 3
+same readers_change_nothing "$(cat "$work/out")" "$(cat "$work/first")"
 expect closed_text 0 evaluate $data --pairs "$work/pairs.csv"
 out_has closed_text_model '^model +claver-mini$'
 out_has closed_text_top1 '^top-1 +[0-9.]+ %'
@@ -46,6 +48,8 @@ cp "$work/out" "$work/first"
 json views_said '.[-1] | [.views, .seed] | map(tostring) | join(" ")' '2x3 9'
 expect views_again 0 evaluate $data --views 2x3 --seed 9 --json --scores
 same views_by_seed "$(cat "$work/out")" "$(cat "$work/first")"
+expect views_readers 0 evaluate $data --views 2x3 --seed 9 --json --scores --readers 5
+same readers_change_no_views "$(cat "$work/out")" "$(cat "$work/first")"
 expect views_other 0 evaluate $data --views 2x3 --seed 10 --json --scores
 if cmp -s "$work/out" "$work/first"; then fail views_other_seed "the same numbers"; else ok views_other_seed; fi
 

@@ -37,10 +37,10 @@ flags_of status ''
 flags_of check ''
 flags_of rebuild ''
 flags_of forget ''
-flags_of train '--data --classes --labels --captions --facts --validation --hold-out --init --output --resume --force --epochs --batch --accumulate --lr --temporal-factor --warmup --weight-decay --clip-norm --prompt-slots --smoothing --mixup --cutmix --no-crop --flip --jitter --grayscale --drop-path --caption-share --freeze-text --freeze-image --checkpointing --clips-in-memory --validate-every --save-every --seed --decode-threads --decoder --frames --mask --temporal-start --temporal-layers --image --patch --width --layers --text-width --text-layers --embed --embedding-std --temporal-std --text-std'
+flags_of train '--data --classes --labels --captions --facts --validation --hold-out --init --output --resume --force --epochs --batch --accumulate --lr --temporal-factor --warmup --weight-decay --clip-norm --prompt-slots --smoothing --mixup --cutmix --no-crop --flip --jitter --grayscale --drop-path --caption-share --freeze-text --freeze-image --checkpointing --clips-in-memory --validate-every --save-every --seed --readers --decode-threads --decoder --frames --mask --temporal-start --temporal-layers --image --patch --width --layers --text-width --text-layers --embed --embedding-std --temporal-std --text-std'
 cp "$work/zsh" "$work/out"
 out_has "a flag that is given several times" "'[*]--prompts\\["
-flags_of eval '--data --classes --labels --pairs --views --shots --group --write-split --seed --captions --facts --match --indexed --plain --scores --frames --decoder'
+flags_of eval '--data --classes --labels --pairs --views --shots --group --write-split --seed --captions --facts --match --indexed --plain --scores --frames --readers --decoder'
 flags_of 'model info' ''
 flags_of 'model compare' '--tolerance'
 flags_of 'model list' '--catalogue'

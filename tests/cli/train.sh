@@ -59,6 +59,16 @@ train "do the rest" 0 early $full --epochs 2 --resume
 same "the rest leads where the whole went" "$(weights "$work/early/model.safetensors")" \
     "$(weights "$work/run/model.safetensors")"
 
+# ---- with several readers ----
+
+train "three readers" 0 readers $full --epochs 2 --readers 3
+same "readers change no weights" "$(weights "$work/readers/model.safetensors")" \
+    "$(weights "$work/run/model.safetensors")"
+train "readers and no cache" 0 uncached $full --epochs 2 --readers 2 --frame-cache 0
+same "nor does the cache" "$(weights "$work/uncached/model.safetensors")" \
+    "$(weights "$work/run/model.safetensors")"
+train "too many readers" 2 none $full --readers 65
+
 # ---- on several devices ----
 
 # losses RUN: of the steps, in the journal.

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int directions[SQUARE_CLASSES][2] = {{1, 0}, {-1, 0},  {0, 1},  {0, -1},
                                                   {1, 1}, {-1, -1}, {1, -1}, {-1, 1}};
@@ -48,15 +49,14 @@ static void draw_frame(uint8_t *pixels, int side, const int at[2], int size,
         }
 }
 
-static int read_squares(void *payload, struct clv_image *images,
-                        const struct clv_clip_request *request)
+static int draw_clip(struct squares *squares, struct clv_image *images,
+                     const struct clv_clip_request *request)
 {
-    struct squares *squares = payload;
     const int side = squares->side, frames = request->frame_count;
     struct clv_random random =
         clv_random_stream(squares->seed, CLV_RANDOM_FRAMES, (uint64_t)request->clip, 0);
     const int *direction = directions[squares->classes[request->clip]];
-    squares->reads++;
+    atomic_fetch_add(&squares->reads, 1);
     if (request->clip == squares->broken)
         return clv_fail(CLV_ECORRUPT, "its squares are round");
     const int size = side / 6 + clv_random_below(&random, side / 8 + 1);
@@ -69,7 +69,8 @@ static int read_squares(void *payload, struct clv_image *images,
     /* The noise follows the frames asked for, so that training sees new ones every time. */
     random = clv_random_stream(request->seed, CLV_RANDOM_FRAMES, (uint64_t)request->clip, 1);
     for (int t = 0; t < frames; t++) {
-        uint8_t *pixels = squares->pixels + (size_t)t * (size_t)(3 * side * side);
+        const int place = request->reader * SQUARE_FRAME_MAX + t;
+        uint8_t *pixels = squares->pixels + (size_t)place * (size_t)(3 * side * side);
         const double share = frames > 1 ? (double)t / (frames - 1) : 0.5;
         const int at[2] = {(int)lround(x.from + share * (x.to - x.from)),
                            (int)lround(y.from + share * (y.to - y.from))};
@@ -79,12 +80,27 @@ static int read_squares(void *payload, struct clv_image *images,
     return CLV_OK;
 }
 
+static int read_squares(void *payload, struct clv_image *images,
+                        const struct clv_clip_request *request)
+{
+    struct squares *squares = payload;
+    const int reader = request->reader;
+    const int others = atomic_fetch_add(&squares->in_use[reader], 1);
+    if (others > 0)
+        atomic_fetch_add(&squares->collisions, 1);
+    if (squares->clips.reader_count > 1)
+        usleep((useconds_t)(request->clip * 37 % 5 * 150));
+    int status = draw_clip(squares, images, request);
+    atomic_fetch_sub(&squares->in_use[reader], 1);
+    return status;
+}
+
 bool squares_create(struct squares *out, int clip_count, int side, uint64_t seed,
                     bool with_sentences)
 {
     const size_t count = (size_t)clip_count;
     *out = (struct squares){.side = side, .seed = seed, .broken = -1};
-    out->pixels = malloc((size_t)(SQUARE_FRAME_MAX * 3 * side * side));
+    out->pixels = malloc((size_t)(SQUARE_READERS * SQUARE_FRAME_MAX * 3 * side * side));
     out->classes = malloc(count * sizeof *out->classes);
     out->sentence_starts = malloc((count + 1) * sizeof *out->sentence_starts);
     out->sentences = malloc(count * sizeof *out->sentences);

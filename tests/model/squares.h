@@ -6,23 +6,27 @@
 #include "core/model/clips.h"
 #include "core/model/config.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
-enum { SQUARE_CLASSES = 8, SQUARE_PROMPTS = 2, SQUARE_FRAME_MAX = 16 };
+enum { SQUARE_CLASSES = 8, SQUARE_PROMPTS = 2, SQUARE_FRAME_MAX = 16, SQUARE_READERS = 4 };
 
 struct squares {
     struct clv_clips clips;
     int side; /* of the pictures */
     uint64_t seed;
-    int broken; /* this clip cannot be read; -1: none */
-    int reads;  /* of clips so far */
-    uint8_t *pixels;
+    int broken;       /* this clip cannot be read; -1: none */
+    atomic_int reads; /* of clips so far */
+    /* Readers that two threads used at once, against the rule. */
+    atomic_int collisions, in_use[SQUARE_READERS];
+    uint8_t *pixels; /* [SQUARE_READERS, SQUARE_FRAME_MAX, side * side * 3] */
     int32_t *classes, *sentence_starts;
     const char **sentences;
 };
 
-/* Clips number 0 … clip_count - 1 of a seed, drawn when read; with a sentence each where asked.
- * False where memory is short. */
+/* Clips number 0 … clip_count - 1 of a seed, drawn when read; with a sentence each where asked. One
+ * reader; clips.reader_count may be set to SQUARE_READERS at most, and some reads then take longer
+ * than others. False where memory is short. */
 bool squares_create(struct squares *out, int clip_count, int side, uint64_t seed,
                     bool with_sentences);
 void squares_release(struct squares *squares);

@@ -365,6 +365,58 @@ static void several_devices_train_as_one(void)
     squares_release(&squares);
 }
 
+/* ---- readers --------------------------------------------------------------------------------- */
+
+/* A run on clips that so many read at once; the caller frees. */
+static struct clv_trainer *run_readers(struct seen *seen, int reader_count, bool has_colour)
+{
+    struct clv_trainer_options options = full_options();
+    struct clv_trainer *trainer = NULL;
+    struct squares training, validation;
+    if (!has_colour)
+        options.augment.jitter = options.augment.grayscale = 0;
+    if (!squares_create(&training, 19, SIDE, 3, true) ||
+        !squares_create(&validation, 21, SIDE, 4, true))
+        abort();
+    training.broken = 7;
+    validation.broken = 10;
+    training.clips.reader_count = validation.clips.reader_count = reader_count;
+    CHECK_OK(new_trainer(&trainer, 1, &training, &validation, &options));
+    if (!trainer)
+        abort();
+    CHECK_OK(run_full(trainer, seen, 0));
+    CHECK_INT(atomic_load(&training.collisions), 0);
+    CHECK_INT(atomic_load(&validation.collisions), 0);
+    CHECK_INT(atomic_load(&training.reads), 2 * 19);
+    CHECK_INT(atomic_load(&validation.reads), 2 * 21);
+    squares_release(&training);
+    squares_release(&validation);
+    return trainer;
+}
+
+/* Bit for bit, in losses, parameters and validation, with broken clips among them. */
+static void readers_change_nothing(void)
+{
+    static struct seen want, seen;
+    for (int colour = 0; colour < 2; colour++) {
+        struct clv_trainer *one = run_readers(&want, 1, colour);
+        CHECK_INT(want.skipped[0], 1);
+        CHECK_INT(want.skipped[1], 1);
+        for (int readers = 2; readers <= SQUARE_READERS; readers++) {
+            struct clv_trainer *several = run_readers(&seen, readers, colour);
+            check_same_state(several, one);
+            CHECK(memcmp(seen.losses, want.losses, sizeof want.losses) == 0);
+            CHECK(seen.top1 == want.top1 && seen.best == want.best);
+            CHECK_INT(seen.skipped[0], want.skipped[0]);
+            CHECK_INT(seen.skipped[1], want.skipped[1]);
+            CHECK_INT(seen.validated, want.validated);
+            CHECK_STRING(seen.skipped_message, want.skipped_message);
+            clv_trainer_free(several);
+        }
+        clv_trainer_free(one);
+    }
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static void models_written_open_with_vocabulary_and_provenance(void)
@@ -424,7 +476,7 @@ static void broken_clips_are_skipped_counted_and_named(void)
     CHECK_INT(seen.skipped[1], 1);
     CHECK_INT(seen.validated, 48);
     CHECK_STRING(seen.skipped_message, "clip 4: its squares are round");
-    CHECK_INT(training.reads, 48);
+    CHECK_INT(atomic_load(&training.reads), 48);
     clv_trainer_free(trainer);
     squares_release(&training);
     squares_release(&validation);
@@ -650,6 +702,7 @@ static void run_all(void)
     T_RUN(the_same_trainer_goes_on_after_a_stop);
     T_RUN(other_options_data_or_files_do_not_go_on);
     T_RUN(several_devices_train_as_one);
+    T_RUN(readers_change_nothing);
     T_RUN(models_written_open_with_vocabulary_and_provenance);
     T_RUN(broken_clips_are_skipped_counted_and_named);
     T_RUN(a_source_of_broken_clips_only_is_refused);

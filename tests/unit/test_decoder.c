@@ -387,7 +387,7 @@ static int read_clip(struct clv_image *out, struct clv_labelled *labelled, int c
 {
     const struct clv_clips *clips = clv_labelled_clips(labelled);
     return clips->read(clips->payload, out,
-                       &(struct clv_clip_request){clip, CLIP_FRAMES, true, seed});
+                       &(struct clv_clip_request){clip, CLIP_FRAMES, true, seed, 0});
 }
 
 static void compare_images(const struct clv_image *got, const struct clv_image *want,

@@ -10,6 +10,7 @@
 #include "tests/t.h"
 #include "tests/unit/clips.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,7 @@ static int read_clip(int *numbers, struct clv_labelled *labelled, int clip, int 
 {
     struct clv_image images[64];
     const struct clv_clips *clips = clv_labelled_clips(labelled);
-    const struct clv_clip_request request = {clip, frame_count, is_training, seed};
+    const struct clv_clip_request request = {clip, frame_count, is_training, seed, 0};
     int status = clips->read(clips->payload, images, &request);
     for (int i = 0; status == CLV_OK && i < frame_count; i++)
         numbers[i] = clip_number(&images[i]);
@@ -159,51 +160,132 @@ static void fill(struct clv_image *image, int value)
         memset(image->pixels + (size_t)y * image->stride_bytes, value, 3 * (size_t)image->width);
 }
 
+/* ---- several readers ---- */
+
+enum { READERS = 4, ROUNDS = 6 };
+
+struct reading {
+    struct clv_labelled *labelled;
+    int reader;
+    int wrong_count;
+};
+
+/* Reads every clip, from another one on than the others do. */
+static void *read_all(void *payload)
+{
+    struct reading *reading = payload;
+    static const int totals[] = {53, 5, 20, 28, 5}, firsts[] = {0, 0, 10, 25, 0};
+    const struct clv_clips *clips = clv_labelled_clips(reading->labelled);
+    for (int i = 0; i < ROUNDS * clips->clip_count; i++) {
+        struct clv_image images[8];
+        int64_t want[8];
+        const struct clv_clip_request request = {(i + reading->reader) % clips->clip_count, 8, true,
+                                                 (uint64_t)i, reading->reader};
+        clv_segments_choose(want, totals[request.clip], 8, true, request.seed);
+        const int status = clips->read(clips->payload, images, &request);
+        reading->wrong_count += status != CLV_OK;
+        for (int t = 0; t < 8 && status == CLV_OK; t++)
+            reading->wrong_count += clip_number(&images[t]) != firsts[request.clip] + want[t];
+    }
+    return NULL;
+}
+
+/* Also where they come to the same clip, and to a cache that takes some of them. */
+static void readers_do_not_disturb_each_other(void)
+{
+    directory = t_directory();
+    clip_write(directory, "a.mp4", &(struct clip){.width = 160, .height = 120, .frame_count = 53});
+    clip_write(directory, "b.mkv", &(struct clip){.width = 96, .height = 128, .frame_count = 5});
+    const char *list = t_path(directory, "labels.csv");
+    const char *text = "path,label,start,end\na.mp4,x,,\nb.mkv,y,,\na.mp4,y,0.4,1.2\n"
+                       "a.mp4,y,1,\na.mp4,y,0,0.2\n";
+    const size_t limits[] = {0, (size_t)53 * 160 * 120 * 3, (size_t)1 << 30};
+    REQUIRE_OK(clv_file_replace(list, text, strlen(text)));
+    for (int c = 0; c < 3; c++) {
+        struct clv_labels labels;
+        struct clv_labelled *labelled = NULL;
+        struct reading readings[READERS];
+        pthread_t threads[READERS];
+        REQUIRE_OK(clv_labels_open(&labels, list, &(struct clv_labels_options){0}));
+        REQUIRE_OK(clv_labelled_create(
+            &labelled, &labels, NULL, true,
+            &(struct clv_labelled_options){.reader_count = READERS, .thread_count = 1}));
+        CHECK_INT(clv_clips_reader_count(clv_labelled_clips(labelled)), READERS);
+        if (limits[c] > 0)
+            REQUIRE_OK(clv_labelled_keep(labelled, limits[c]));
+        for (int i = 0; i < READERS; i++) {
+            readings[i] = (struct reading){labelled, i, 0};
+            CHECK_INT(pthread_create(&threads[i], NULL, read_all, &readings[i]), 0);
+        }
+        for (int i = 0; i < READERS; i++) {
+            pthread_join(threads[i], NULL);
+            CHECK_INT(readings[i].wrong_count, 0);
+        }
+        clv_labelled_free(labelled);
+        clv_labels_release(&labels);
+    }
+}
+
+static void gather(struct clv_frame_cache *cache, struct clv_frame_clip *gathered,
+                   struct clv_image *frame, int count, int value)
+{
+    for (int i = 0; i < count; i++) {
+        fill(frame, value + i);
+        clv_frame_cache_gather(cache, gathered, frame);
+    }
+}
+
 static void what_a_cache_keeps(void)
 {
     struct clv_frame_cache *cache = NULL;
+    struct clv_frame_clip one = {0}, other = {0};
     struct clv_image small, large;
     REQUIRE_OK(clv_image_create(&small, 5, 4));
     REQUIRE_OK(clv_image_create(&large, 10, 4));
     fill(&large, 0);
     REQUIRE_OK(clv_frame_cache_create(&cache, 5, 60 * 40));
-    for (int clip = 0; clip < 2; clip++)
-        for (int i = 0; i < 15; i++) {
-            fill(&small, 20 * clip + i);
-            clv_frame_cache_add(cache, clip, &small);
-            CHECK(!clv_frame_cache_has(cache, clip));
-            if (i == 14)
-                clv_frame_cache_finish(cache, clip, 15);
-        }
+    /* Two at once. */
+    for (int i = 0; i < 15; i++) {
+        gather(cache, &one, &small, 1, i);
+        gather(cache, &other, &small, 1, 20 + i);
+    }
+    CHECK(!clv_frame_cache_has(cache, 0));
+    clv_frame_cache_keep(cache, &one, 0, 15);
+    clv_frame_cache_keep(cache, &other, 1, 15);
     CHECK(clv_frame_cache_has(cache, 0));
     CHECK(clv_frame_cache_has(cache, 1));
     CHECK_INT(clv_frame_cache_bytes(cache), 30 * 60);
     const struct clv_image frame = clv_frame_cache_frame(cache, 1, 7);
     CHECK_INT(frame.width, 5);
     CHECK_INT(frame.pixels[frame.stride_bytes * 3 + 14], 27);
-    /* Neither a clip whose size changes, nor one that lost frames, nor one that is too large. */
-    clv_frame_cache_add(cache, 2, &small);
-    clv_frame_cache_add(cache, 2, &large);
-    clv_frame_cache_finish(cache, 2, 2);
+    /* Neither a clip whose size changes, nor one that lost frames, nor one that is in already, nor
+     * one that is too large, even where another leaves memory meanwhile. */
+    gather(cache, &one, &small, 1, 0);
+    clv_frame_cache_gather(cache, &one, &large);
+    clv_frame_cache_keep(cache, &one, 2, 2);
     CHECK(!clv_frame_cache_has(cache, 2));
-    clv_frame_cache_add(cache, 3, &small);
-    clv_frame_cache_finish(cache, 3, 2);
+    gather(cache, &one, &small, 1, 0);
+    clv_frame_cache_keep(cache, &one, 3, 2);
     CHECK(!clv_frame_cache_has(cache, 3));
-    for (int i = 0; i < 11; i++)
-        clv_frame_cache_add(cache, 4, &small);
-    clv_frame_cache_finish(cache, 4, 11);
+    gather(cache, &one, &small, 3, 90);
+    clv_frame_cache_keep(cache, &one, 1, 3);
+    CHECK_INT(clv_frame_cache_frame(cache, 1, 2).pixels[0], 22);
+    gather(cache, &other, &small, 4, 0);
+    gather(cache, &one, &small, 7, 0);
+    clv_frame_cache_drop(cache, &other);
+    CHECK_INT(clv_frame_cache_bytes(cache), 30 * 60);
+    gather(cache, &one, &small, 1, 0);
+    clv_frame_cache_keep(cache, &one, 4, 8);
     CHECK(!clv_frame_cache_has(cache, 4));
     CHECK_INT(clv_frame_cache_bytes(cache), 30 * 60);
-    for (int i = 0; i < 10; i++)
-        clv_frame_cache_add(cache, 4, &small);
-    clv_frame_cache_finish(cache, 4, 10);
+    gather(cache, &one, &small, 10, 0);
+    clv_frame_cache_keep(cache, &one, 4, 10);
     CHECK(clv_frame_cache_has(cache, 4));
     clv_frame_cache_free(cache);
     clv_image_release(&small);
     clv_image_release(&large);
 }
 
-/* Longer than a minute: by seeking. */
 static void long_clips(void)
 {
     struct clv_labels labels;
@@ -336,7 +418,7 @@ static void real_footage(void)
                                    &(struct clv_labelled_options){.thread_count = 2}));
     const struct clv_clips *clips = clv_labelled_clips(labelled);
     for (int i = 0; i < clips->clip_count; i += 13) {
-        const struct clv_clip_request request = {i, 8, true, (uint64_t)i};
+        const struct clv_clip_request request = {i, 8, true, (uint64_t)i, 0};
         CHECK_OK(clips->read(clips->payload, images, &request));
         for (int k = 0; k < 8; k++)
             CHECK(images[k].width > 0 && images[k].height > 0);
@@ -352,6 +434,7 @@ int main(void)
     T_RUN(training_on_too_few_frames);
     T_RUN(the_frames_come_decoded);
     T_RUN(the_frames_come_from_the_cache);
+    T_RUN(readers_do_not_disturb_each_other);
     T_RUN(what_a_cache_keeps);
     T_RUN(long_clips);
     T_RUN(broken_clips);
