@@ -177,7 +177,10 @@ int clv_out_finish(void)
 {
     bool lost = ferror(stdout) != 0;
     errno = 0;
-    /* A write that failed earlier has left its errno to others; the flush repeats it, as a rule. */
+    /* A write that failed earlier has left its errno to others. Where nothing is left to be
+     * flushed, a byte more behind what is incomplete anyway meets the same. */
+    if (lost)
+        (void)putchar('\n');
     if (fflush(stdout) != 0)
         return clv_fail(CLV_EIO, "cannot write to standard output: %s", strerror(errno));
     if (lost)

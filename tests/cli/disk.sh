@@ -11,6 +11,7 @@ full() {
     err_has "full_${name}_says" '^claverdb: cannot write to standard output: No space left on device$'
 }
 full help help
+full man help --man
 full version --version
 full ls ls
 full ls_json ls --segments --vectors --json
