@@ -2,21 +2,14 @@
 
 #include "core/arena.h"
 #include "core/error.h"
+#include "core/model/crew.h"
 #include "core/model/random.h"
 #include "core/queue.h"
-#include "core/team.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One of those who read. */
-struct hand {
-    struct clv_augment *augment;
-    struct clv_image *images; /* [T] */
-};
 
 struct clv_loader {
     const struct clv_clips *clips;
@@ -24,17 +17,14 @@ struct clv_loader {
     int frame_count;
     size_t clip_size; /* numbers of a clip's pixels */
     bool has_colour;  /* so pixels are floats */
-    struct hand *hands;
-    int hand_count;
-    struct clv_team *team; /* of them */
+    struct clv_crew *crew;
     bool *class_keeps_side;
     bool *sentence_keeps_side;
     int32_t *order; /* of the clips in `order_epoch` */
     int64_t order_epoch;
     /* The pass at hand. */
     struct clv_loaded *loaded;
-    int *statuses;         /* [batch_size] of its clips */
-    atomic_int next_place; /* of a clip that nobody has taken */
+    int *statuses; /* [batch_size] of its clips */
     struct clv_loaded *slots;
     int slot_count;
     struct clv_queue *empty, *full;
@@ -94,24 +84,6 @@ static int create_slot(struct clv_loaded *slot, const struct clv_loader *loader)
     return CLV_OK;
 }
 
-static int create_hands(struct clv_loader *loader, const struct clv_model_config *config)
-{
-    const int readers = clv_clips_reader_count(loader->clips);
-    const int count = readers < loader->options.batch_size ? readers : loader->options.batch_size;
-    int status = CLV_OK;
-    loader->hands = calloc((size_t)count, sizeof *loader->hands);
-    if (!loader->hands)
-        return clv_fail_memory("a loader of clips");
-    loader->hand_count = count;
-    for (int i = 0; i < count && status == CLV_OK; i++) {
-        struct hand *hand = &loader->hands[i];
-        hand->images = calloc((size_t)loader->frame_count, sizeof *hand->images);
-        status = hand->images ? clv_augment_create(&hand->augment, config, loader->options.augment)
-                              : clv_fail_memory("a loader of clips");
-    }
-    return status == CLV_OK ? clv_team_create(&loader->team, count) : status;
-}
-
 static int create_memory(struct clv_loader *loader, const struct clv_model_config *config)
 {
     loader->statuses = calloc((size_t)loader->options.batch_size, sizeof *loader->statuses);
@@ -122,7 +94,11 @@ static int create_memory(struct clv_loader *loader, const struct clv_model_confi
     int status = find_sides(loader);
     for (int i = 0; i < loader->slot_count && status == CLV_OK; i++)
         status = create_slot(&loader->slots[i], loader);
-    return status == CLV_OK ? create_hands(loader, config) : status;
+    const int readers = clv_clips_reader_count(loader->clips), most = loader->options.batch_size;
+    if (status == CLV_OK)
+        status = clv_crew_create(&loader->crew, readers < most ? readers : most, config,
+                                 loader->options.augment);
+    return status;
 }
 
 int clv_loader_create(struct clv_loader **out, const struct clv_clips *clips,
@@ -162,12 +138,7 @@ void clv_loader_free(struct clv_loader *loader)
         free(loader->slots[i].pixels);
         free(loader->slots[i].squares);
     }
-    clv_team_free(loader->team);
-    for (int i = 0; i < loader->hand_count; i++) {
-        clv_augment_free(loader->hands[i].augment);
-        free(loader->hands[i].images);
-    }
-    free(loader->hands);
+    clv_crew_free(loader->crew);
     free(loader->statuses);
     free(loader->slots);
     free(loader->order);
@@ -205,22 +176,22 @@ static int32_t choose_sentence(const struct clv_loader *loader, int64_t epoch, i
 }
 
 /* The pixels of the frames read, as clip `place` of the pass. */
-static int augment_clip(struct clv_loader *loader, const struct hand *hand, int place,
+static int augment_clip(struct clv_loader *loader, const struct clv_crew_member *member, int place,
                         bool may_flip, struct clv_random *random)
 {
     const size_t at = (size_t)place * loader->clip_size;
     if (loader->has_colour)
-        return clv_augment_clip(hand->augment, loader->loaded->pixels + at, hand->images,
+        return clv_augment_clip(member->augment, loader->loaded->pixels + at, member->images,
                                 loader->frame_count, may_flip, random);
-    return clv_augment_squares(hand->augment, loader->loaded->squares + at, hand->images,
+    return clv_augment_squares(member->augment, loader->loaded->squares + at, member->images,
                                loader->frame_count, may_flip, random);
 }
 
-static int read_clip(struct clv_loader *loader, int reader, int place)
+static int read_clip(struct clv_loader *loader, int place, int reader,
+                     const struct clv_crew_member *member)
 {
     const struct clv_clips *clips = loader->clips;
     struct clv_loaded *loaded = loader->loaded;
-    const struct hand *hand = &loader->hands[reader];
     const int32_t clip = loaded->clips[place];
     const int64_t epoch = loaded->pass / clv_loader_pass_count(loader);
     const uint64_t seed = loader->options.seed, e = (uint64_t)epoch, n = (uint64_t)clip;
@@ -237,27 +208,22 @@ static int read_clip(struct clv_loader *loader, int reader, int place)
         loaded->sentences[place] = sentence;
         may_flip = may_flip && !loader->sentence_keeps_side[sentence];
     }
-    int status = clips->read(clips->payload, hand->images, &request);
-    return status == CLV_OK ? augment_clip(loader, hand, place, may_flip, &augment) : status;
+    int status = clips->read(clips->payload, member->images, &request);
+    return status == CLV_OK ? augment_clip(loader, member, place, may_flip, &augment) : status;
 }
 
-/* What one of the team does: clips that nobody has taken. Returns what ends the pass. */
-static int read_some(void *payload, int reader)
+/* Returns what ends the pass; what is wrong with the clip is noted. */
+static int try_clip(void *payload, int place, int reader, const struct clv_crew_member *member)
 {
     struct clv_loader *loader = payload;
     struct clv_loaded *loaded = loader->loaded;
     char name[CLV_CLIP_NAME_SIZE];
-    for (int place; (place = atomic_fetch_add(&loader->next_place, 1)) < loaded->clip_count;) {
-        const int status = loader->statuses[place] = read_clip(loader, reader, place);
-        if (status == CLV_ENOMEM || status == CLV_ECANCELED) {
-            atomic_store(&loader->next_place, loaded->clip_count);
-            return status;
-        }
-        if (status != CLV_OK)
-            snprintf(loaded->reasons[place], CLV_LOADER_MESSAGE_SIZE, "%s: %s",
-                     clv_clips_name(name, loader->clips, loaded->clips[place]),
-                     clv_error_message());
-    }
+    const int status = loader->statuses[place] = read_clip(loader, place, reader, member);
+    if (status == CLV_ENOMEM || status == CLV_ECANCELED)
+        return status;
+    if (status != CLV_OK)
+        snprintf(loaded->reasons[place], CLV_LOADER_MESSAGE_SIZE, "%s: %s",
+                 clv_clips_name(name, loader->clips, loaded->clips[place]), clv_error_message());
     return CLV_OK;
 }
 
@@ -309,8 +275,7 @@ static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t p
     loaded->broken_count = 0;
     memcpy(loaded->clips, order, (size_t)loaded->clip_count * sizeof *order);
     loader->loaded = loaded;
-    atomic_store(&loader->next_place, 0);
-    loaded->status = clv_team_run(loader->team, read_some, loader);
+    loaded->status = clv_crew_run(loader->crew, loaded->clip_count, try_clip, loader);
     if (loaded->status == CLV_OK)
         part_broken(loader);
     else

@@ -2,55 +2,28 @@
 
 #include "core/arena.h"
 #include "core/error.h"
-#include "core/model/augment.h"
+#include "core/model/crew.h"
 #include "core/model/random.h"
-#include "core/team.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MESSAGE_SIZE 768
 #define GROUP_PER_READER 4 /* so that none waits long for the slowest */
 
-/* One of those who read. */
-struct hand {
-    struct clv_augment *augment;
-    struct clv_image *images; /* [T] */
-};
-
 struct clv_views {
     const struct clv_clips *clips;
     struct clv_views_options options;
     int frame_count;
     size_t crop_size, view_size; /* bytes of one square of all frames, and of all of them */
-    struct hand *hands;
-    int hand_count;
-    struct clv_team *team; /* of them */
+    struct clv_crew *crew;
     /* The group: views first … first + count - 1 of all clips together. */
     int64_t first, total;
     int capacity, count, given;
     uint8_t *squares; /* [capacity, view_size] */
     int *statuses;    /* [capacity] */
     char (*messages)[MESSAGE_SIZE];
-    atomic_int next; /* that nobody has taken */
 };
-
-static int create_hands(struct clv_views *views, const struct clv_model_config *config)
-{
-    const struct clv_augment_options plain = {0};
-    int status = CLV_OK;
-    views->hands = calloc((size_t)views->hand_count, sizeof *views->hands);
-    if (!views->hands)
-        return clv_fail_memory("a validation");
-    for (int i = 0; i < views->hand_count && status == CLV_OK; i++) {
-        struct hand *hand = &views->hands[i];
-        hand->images = calloc((size_t)views->frame_count, sizeof *hand->images);
-        status = hand->images ? clv_augment_create(&hand->augment, config, &plain)
-                              : clv_fail_memory("a validation");
-    }
-    return status == CLV_OK ? clv_team_create(&views->team, views->hand_count) : status;
-}
 
 static int create_group(struct clv_views *views)
 {
@@ -72,16 +45,17 @@ int clv_views_create(struct clv_views **out, const struct clv_clips *clips,
     struct clv_views *views = calloc(1, sizeof *views);
     if (!views)
         return clv_fail_memory("a validation");
+    const struct clv_augment_options plain = {0};
     const size_t side = (size_t)config->image_side;
+    const int readers = clv_clips_reader_count(clips);
     views->clips = clips;
     views->options = *options;
     views->frame_count = config->frame_count;
     views->crop_size = (size_t)config->frame_count * 3 * side * side;
     views->view_size = (size_t)options->crop_count * views->crop_size;
     views->total = (int64_t)clips->clip_count * options->view_count;
-    views->hand_count = clv_clips_reader_count(clips);
-    views->capacity = views->hand_count > 1 ? GROUP_PER_READER * views->hand_count : 1;
-    int status = create_hands(views, config);
+    views->capacity = readers > 1 ? GROUP_PER_READER * readers : 1;
+    int status = clv_crew_create(&views->crew, readers, config, &plain);
     if (status == CLV_OK)
         status = create_group(views);
     if (status == CLV_OK)
@@ -95,22 +69,17 @@ void clv_views_free(struct clv_views *views)
 {
     if (!views)
         return;
-    clv_team_free(views->team);
-    for (int i = 0; views->hands && i < views->hand_count; i++) {
-        clv_augment_free(views->hands[i].augment);
-        free(views->hands[i].images);
-    }
-    free(views->hands);
+    clv_crew_free(views->crew);
     free(views->squares);
     free(views->statuses);
     free(views->messages);
     free(views);
 }
 
-static int read_view(struct clv_views *views, int reader, int place)
+static int read_view(struct clv_views *views, int place, int reader,
+                     const struct clv_crew_member *member)
 {
     const struct clv_views_options *options = &views->options;
-    const struct hand *hand = &views->hands[reader];
     const int64_t number = views->first + place;
     const int clip = (int)(number / options->view_count);
     struct clv_random random = clv_random_stream(
@@ -123,22 +92,19 @@ static int read_view(struct clv_views *views, int reader, int place)
     uint8_t *squares = views->squares + (size_t)place * views->view_size;
     if (clv_cancelled(options->cancel))
         return clv_fail(CLV_ECANCELED, "the validation was canceled");
-    int status = views->clips->read(views->clips->payload, hand->images, &request);
+    int status = views->clips->read(views->clips->payload, member->images, &request);
     for (int crop = 0; crop < options->crop_count && status == CLV_OK; crop++)
-        status = clv_augment_view(hand->augment, squares + (size_t)crop * views->crop_size,
-                                  hand->images, views->frame_count, crop, options->crop_count);
+        status = clv_augment_view(member->augment, squares + (size_t)crop * views->crop_size,
+                                  member->images, views->frame_count, crop, options->crop_count);
     return status;
 }
 
-/* What one of the team does: views that nobody has taken. */
-static int read_some(void *payload, int reader)
+static int try_view(void *payload, int place, int reader, const struct clv_crew_member *member)
 {
     struct clv_views *views = payload;
-    for (int place; (place = atomic_fetch_add(&views->next, 1)) < views->count;) {
-        views->statuses[place] = read_view(views, reader, place);
-        if (views->statuses[place] != CLV_OK)
-            snprintf(views->messages[place], MESSAGE_SIZE, "%s", clv_error_message());
-    }
+    views->statuses[place] = read_view(views, place, reader, member);
+    if (views->statuses[place] != CLV_OK)
+        snprintf(views->messages[place], MESSAGE_SIZE, "%s", clv_error_message());
     return CLV_OK;
 }
 
@@ -149,8 +115,7 @@ int clv_views_next(struct clv_views *views, const uint8_t **squares_out)
         views->first += views->count;
         views->count = left < views->capacity ? (int)left : views->capacity;
         views->given = 0;
-        atomic_store(&views->next, 0);
-        (void)clv_team_run(views->team, read_some, views);
+        (void)clv_crew_run(views->crew, views->count, try_view, views);
     }
     const int place = views->given++;
     *squares_out = views->squares + (size_t)place * views->view_size;
