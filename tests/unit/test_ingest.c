@@ -109,7 +109,7 @@ struct base {
 
 static bool open_base(struct base *base)
 {
-    struct clv_store_options options = {.create = true};
+    const struct clv_store_options options = {.create = true, .busy_timeout_ms = 60000};
     struct clv_model_row row = {.name = "tiny",
                                 .path = "",
                                 .dim = model.config.embed_dim,
