@@ -1,12 +1,11 @@
 #include "core/model/loader.h"
 
+#include "core/ahead.h"
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/model/crew.h"
 #include "core/model/random.h"
-#include "core/queue.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +26,7 @@ struct clv_loader {
     int *statuses; /* [batch_size] of its clips */
     struct clv_loaded *slots;
     int slot_count;
-    struct clv_queue *empty, *full;
-    pthread_t thread;
-    bool is_running;
-    int64_t first, end;
+    struct clv_ahead *ahead; /* NULL: nothing is read */
 };
 
 int64_t clv_loader_pass_count(const struct clv_loader *loader)
@@ -260,8 +256,10 @@ static void part_broken(struct clv_loader *loader)
     loaded->clip_count = whole;
 }
 
-static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t pass)
+static bool load(void *payload, void *slot, int64_t pass)
 {
+    struct clv_loader *loader = payload;
+    struct clv_loaded *loaded = slot;
     const int64_t passes = clv_loader_pass_count(loader);
     const int64_t epoch = pass / passes;
     const int32_t *order = loader->order + pass % passes * loader->options.batch_size;
@@ -280,66 +278,36 @@ static void load(struct clv_loader *loader, struct clv_loaded *loaded, int64_t p
         part_broken(loader);
     else
         snprintf(loaded->message, sizeof loaded->message, "%s", clv_error_message());
-}
-
-/* ---- the thread ------------------------------------------------------------------------------ */
-
-static void *work(void *payload)
-{
-    struct clv_loader *loader = payload;
-    for (int64_t pass = loader->first; pass < loader->end; pass++) {
-        struct clv_loaded *loaded = clv_queue_pop(loader->empty);
-        if (!loaded)
-            break;
-        load(loader, loaded, pass);
-        const bool is_over = loaded->status != CLV_OK;
-        if (!clv_queue_push(loader->full, loaded) || is_over)
-            break;
-    }
-    clv_queue_close(loader->full);
-    return NULL;
+    return loaded->status == CLV_OK;
 }
 
 int clv_loader_start(struct clv_loader *loader, int64_t first, int64_t end)
 {
+    const struct clv_ahead_options options = {
+        .slots = loader->slots,
+        .slot_size_bytes = sizeof *loader->slots,
+        .slot_count = loader->slot_count,
+        .first = first,
+        .end = end,
+        .fill = load,
+        .payload = loader,
+    };
     clv_loader_stop(loader);
-    loader->first = first;
-    loader->end = end;
-    int status = clv_queue_create(&loader->empty, loader->slot_count);
-    if (status == CLV_OK)
-        status = clv_queue_create(&loader->full, loader->slot_count);
-    if (status == CLV_OK) {
-        for (int i = 0; i < loader->slot_count; i++)
-            clv_queue_push(loader->empty, &loader->slots[i]);
-        loader->is_running = pthread_create(&loader->thread, NULL, work, loader) == 0;
-        if (!loader->is_running)
-            status = clv_fail(CLV_ERR, "no thread can be started to read clips");
-    }
-    if (status != CLV_OK)
-        clv_loader_stop(loader);
-    return status;
+    return clv_ahead_start(&loader->ahead, &options);
 }
 
 struct clv_loaded *clv_loader_next(struct clv_loader *loader)
 {
-    return clv_queue_pop(loader->full);
+    return clv_ahead_next(loader->ahead);
 }
 
 void clv_loader_give_back(struct clv_loader *loader, struct clv_loaded *loaded)
 {
-    clv_queue_push(loader->empty, loaded);
+    clv_ahead_give_back(loader->ahead, loaded);
 }
 
 void clv_loader_stop(struct clv_loader *loader)
 {
-    if (loader->empty)
-        clv_queue_close(loader->empty);
-    if (loader->full)
-        clv_queue_close(loader->full);
-    if (loader->is_running)
-        pthread_join(loader->thread, NULL);
-    loader->is_running = false;
-    clv_queue_free(loader->empty);
-    clv_queue_free(loader->full);
-    loader->empty = loader->full = NULL;
+    clv_ahead_stop(loader->ahead);
+    loader->ahead = NULL;
 }
